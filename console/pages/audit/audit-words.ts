@@ -108,7 +108,7 @@ const VERBS: Readonly<Record<string, string>> = {
   webview: "answered in its page",
 };
 
-/** Actions whose words are not a noun with a verb. */
+/** Actions that a noun with a verb does not say well. */
 const WHOLE: Readonly<Record<string, string>> = {
   "auth.login": "Signed in",
   "auth.login_failed": "Sign-in failed",

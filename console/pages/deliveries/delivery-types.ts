@@ -27,7 +27,7 @@ export const CHANNEL_STATES = {
   failing: { tone: "warn", text: "fails" },
 } as const;
 
-/** Before its first success since the start no one knows that a channel works. */
+/** A channel is known to work after its first success since the start. */
 export function channelState({ state, lastSuccessAt }: Pick<ChannelState, "state" | "lastSuccessAt">) {
   return state === "ok" && lastSuccessAt === null
     ? ({ tone: "plain", text: "not tried yet" } as const)

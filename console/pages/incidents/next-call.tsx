@@ -24,7 +24,7 @@ export interface Ahead {
   readonly isFailed: boolean;
 }
 
-/** The one source of what the page says about what follows. */
+/** What follows; the line at the top and the card both read it. */
 export function useAhead(incident: IncidentDetail): Ahead {
   const { data, error, reload } = useGet<AlertExplanation>(`/explain/incident/${incident.id}`);
   const { state, step, round, nextStepAt, nextDueAt, snoozedUntil, firing, assigned, notifiedAt } = incident;
@@ -99,7 +99,7 @@ function Call({ story, incident }: CallProps) {
   );
 }
 
-/** The people of a repetition: those of the line, otherwise whoever was notified before and did not acknowledge. */
+/** The people of a repetition: those that the line names, otherwise all who were notified and did not acknowledge. */
 function againText(call: NextLine, { next, people }: CallProps["story"], { acknowledgements }: IncidentDetail): string {
   const before = next.slice(0, next.indexOf(call)).flatMap(({ users }) => users ?? []);
   const has = new Set(acknowledgements.map(({ userId }) => userId));

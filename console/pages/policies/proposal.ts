@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { isSameMatcher, type Labels, type Matcher, matcherText, readLabels, readMatchers } from "../../app/matchers.ts";
 import { setParameters } from "../../app/navigate.ts";
+import { toast } from "../../ui/index.ts";
 import {
   type NodePath,
   nodeAt,
@@ -55,11 +56,11 @@ export function useProposal({ projectId, document, readOnly, change }: Editing):
       }
       return { parent: own.path, matchers, settings: wait > 0 ? { groupWaitMs: wait } : {} };
     };
-    void propose().then((proposed) => {
+    propose().then((proposed) => {
       const { root, path } = withRoute(route, proposed);
       change({ ...document, route: root });
       setChanged(path);
-    });
+    }, toast.error);
   }, []);
   return changed;
 }

@@ -59,7 +59,7 @@ export function trailText(matchers: readonly Matcher[]): string {
   return `{${sorted.map(matcherText).join(",")}}`;
 }
 
-/** Where the route of a test's answer is. @param trail from the root, whose text comes first */
+/** The place of a route in the tree. @param trail the texts of the routes that lead to it, the root first */
 export function pathOf(root: RouteNode, [, ...trail]: readonly string[]): NodePath | undefined {
   const path: number[] = [];
   let node = root;

@@ -108,7 +108,7 @@ function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noi
   );
 }
 
-/** The alert whose change saves most; without one, that which pages most. */
+/** The alert with the change that saves most pages; without such a change, the alert with the most pages. */
 function First({ choice, noise }: Pick<Props, "choice" | "noise">) {
   const saving = noise.data.filter(({ suggestions }) => suggestions.length > 0);
   const savesOf = ({ suggestions: [best] }: NoiseReport["data"][number]) => best?.saves ?? 0;

@@ -39,7 +39,7 @@ export interface ReportChoice {
 /** A day of the API begins at midnight in UTC. */
 const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
 
-/** What the address of the page says; it stays the same until the page is opened anew. */
+/** What the address of the page chooses; "now" stays that of the opening. */
 export function useReportChoice(): ReportChoice {
   const [now] = useState(() => Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS);
   const filters = useFilters(ABSENT);

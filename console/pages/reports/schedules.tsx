@@ -77,7 +77,7 @@ function columnsOf(projects: readonly Project[]): readonly Column<ScheduleLoad>[
   ];
 }
 
-/** People whose shares differ by less have it fairly. */
+/** Shares that differ by less count as fair. */
 const FAIR = 1.5;
 
 function Shares({ load: { people, smallestShare, largestShare } }: { readonly load: ScheduleLoad }) {

@@ -31,7 +31,7 @@ const GROUPS = {
   },
 } as const;
 const SEVERITIES = ["critical", "error", "warning", "info"] as const;
-/** SQL: sums by severity. @param n what each row stands for */
+/** SQL: a sum for each severity. @param n how many incidents a row counts */
 const bySeverity = (n: string): string =>
   SEVERITIES.map((each) => `sum(iif(severity = '${each}', ${n}, 0)) ${each}`).join(", ");
 const COUNT = `select count(*) n from (select 1 ${IN_FACTS} limit ${MAX_FACTS + 1})`;

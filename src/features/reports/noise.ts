@@ -10,7 +10,7 @@ import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts"
 const MAX_KEYS = 50;
 /** Incidents of these keys that are examined, the newest first. */
 const MAX_EXAMINED = 20_000;
-/** Incidents of a key whose alerts are read, the newest, and alerts in all. */
+/** How many of the newest incidents of a key have their alerts read, and how many alerts in all. */
 const MAX_LABELLED = 100;
 const MAX_ALERTS = 10_000;
 const STEPS_PER_FACT = 20;
@@ -151,12 +151,17 @@ interface ExaminedKey {
 
 /** The labels of the group are those of all alerts; further ones may be. */
 function examinedKey(incidents: readonly ExaminedIncident[], alerts: readonly AlertLabels[] = []): ExaminedKey {
-  const groups = incidents.map(({ labels }) => JSON.parse(labels) as Labels);
-  const own = alerts.map(({ labels }) => JSON.parse(labels) as Labels);
+  const groups = labelsOf(incidents.toReversed());
+  const own = labelsOf(alerts);
   const matchers = Object.entries({ ...commonOf(groups), ...commonOf(own) })
     .slice(0, MAX_MATCHERS)
     .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return { incidents, matchers, labels: { ...groups.at(-1), ...own[0] } };
+  return { incidents, matchers, labels: { ...groups[0], ...own[0] } };
+}
+
+/** In the same order; most are the same text, which is read once. */
+function labelsOf(rows: readonly { readonly labels: string }[]): Labels[] {
+  return [...new Set(rows.map(({ labels }) => labels))].map((text) => JSON.parse(text) as Labels);
 }
 
 /** The labels that all have. */

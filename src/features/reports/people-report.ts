@@ -118,7 +118,7 @@ export interface ScheduleOfReport {
   readonly rows: ScheduleRows | undefined;
 }
 
-/** @param person whose schedules are among them, too */
+/** @param person adds the schedules that have this user, also those of other projects */
 export async function schedulesIn(
   { db }: ReportsContext,
   { projects }: Scope,

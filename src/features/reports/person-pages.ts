@@ -40,8 +40,9 @@ interface Counts {
 }
 
 /**
- * By user. @param shown who is in all projects; the projects of the report and those of them whose people are shown,
- * as JSON; who is in all of the report
+ * @param shown four parameters of the query: the user who sees the own pages of all projects; the projects of the
+ * report as JSON; those in which all people are shown, as JSON; the user who sees the own pages in the report
+ * @returns hours and keys by user id
  */
 export async function whenAndWhat(
   context: ReportsContext,

@@ -25,7 +25,7 @@ export function beforeLine({ total, isApproximate }: Readable<IncidentsReport>):
   return `Before: ${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; first response median ${about}${span(total.ack.median)}, end median ${about}${span(total.resolve.median)}`;
 }
 
-/** What to mend first: the key whose change saves most. */
+/** What to mend first: the key with the change that saves most pages. */
 function firstToMend({ data, pages }: Readable<NoiseReport>): string[] {
   const savesOf = ({ suggestions: [best] }: (typeof data)[number]): number => best?.saves ?? 0;
   const [first] = data.toSorted((a, b) => savesOf(b) - savesOf(a));

@@ -338,8 +338,7 @@ async function acknowledgementsOf(db: ReadDb, incidentId: string) {
 
 /** Their notifications may be gone: pages are kept as long as the incident. */
 const PAGED_PEOPLE = `select p.userId, u.name, count(*) notifications, min(p.createdAt) firstAt, max(p.createdAt) lastAt,
-  (select min(a.at) from incident_acks a where a.incidentId = p.incidentId and a.userId = p.userId) acknowledgedAt,
-  (select min(a.at) from incident_acks a where a.incidentId = p.incidentId and a.userId = p.userId) seenAt
+  (select min(a.at) from incident_acks a where a.incidentId = p.incidentId and a.userId = p.userId) acknowledgedAt
   from pages p join users u on u.id = p.userId where p.incidentId = ? and p.kind = 'delivery' and p.reason <> 'drill'
   group by p.userId order by firstAt, p.userId`;
 
@@ -363,8 +362,9 @@ async function audienceView(db: ReadDb, incidentId: string) {
     .orderBy("r.userId")
     .execute();
   const known = new Set(rows.map(({ userId }) => userId));
-  const paged = await rowsOf<(typeof rows)[number]>(db, PAGED_PEOPLE, [incidentId]);
-  return [...rows, ...paged.filter(({ userId }) => !known.has(userId))].map(
+  const paged = await rowsOf<Omit<(typeof rows)[number], "seenAt">>(db, PAGED_PEOPLE, [incidentId]);
+  const others = paged.filter(({ userId }) => !known.has(userId));
+  return [...rows, ...others.map((each) => ({ ...each, seenAt: each.acknowledgedAt }))].map(
     ({ acknowledgedAt, firstAt, lastAt, seenAt, ...row }) => ({
       ...row,
       firstAt: toRfc3339(firstAt),

@@ -82,6 +82,7 @@ function isJoinable({ replayIds }: Accepted): boolean {
 
 /** Requests of one transaction: the first of them waits for all. */
 const MOST_TOGETHER = 64;
+const MAX_WAITING = 2000;
 const queues = new WeakMap<AcceptContext["db"], WriteQueue<Storing, Stored | null>>();
 
 /** Null is the result of a request that must commit alone. */
@@ -89,7 +90,7 @@ function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored | null> {
   let queue = queues.get(db);
   if (queue === undefined) {
     queue = new WriteQueue<Storing, Stored | null>({
-      ...{ db, most: MOST_TOGETHER, options: { sharesCommit: true }, isOfOne },
+      ...{ db, most: MOST_TOGETHER, mayWait: MAX_WAITING, options: { sharesCommit: true }, isOfOne },
       async store(trx, all) {
         const stored: (Stored | null)[] = [];
         for (const each of all) stored.push(await storeOne(trx, each, true).catch(unlessAlone));

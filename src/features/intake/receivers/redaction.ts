@@ -36,7 +36,7 @@ function isSecretName(name: string): boolean {
 const MAX_MEMBERS = 2000;
 const MAX_DEPTH = 64;
 
-/** Receivers whose secrets are masked often. */
+/** How many receivers are kept. */
 const MAX_REDACTORS = 200;
 const redactors = new Map<string, Redact>();
 

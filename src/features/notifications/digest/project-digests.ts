@@ -15,7 +15,7 @@ export const DIGEST_QUEUE: QueueName = "digest";
 export interface ProjectDigest {
   /** Of the names of its schedules, before the id of the project. */
   readonly prefix: string;
-  /** Of its jobs, whose payload has the `projectId`. */
+  /** Of its jobs; their payload has the `projectId`. */
   readonly kind: string;
   /** When it is due. @param settings of a project, as JSON. @returns null: the project wants none */
   readonly due: (settings: string) => { readonly cron: string; readonly timezone: string } | null;
