@@ -5,6 +5,7 @@ import { IconButton } from "./button.tsx";
 import { cx, isTyping } from "./dom.ts";
 import { useControl } from "./field.tsx";
 import { Icon } from "./icon.tsx";
+import { useSentValue } from "./sent-value.ts";
 import { KeyHint } from "./text.tsx";
 import type { Option } from "./types.ts";
 
@@ -171,12 +172,7 @@ export function SearchInput(props: SearchInputProps) {
   const [text, setText] = useState(value);
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const sent = useRef(value);
-  useLayoutEffect(() => {
-    if (value === sent.current) return;
-    sent.current = value; // changed from outside, such as by the back button
-    setText(value);
-  }, [value]);
+  const sent = useSentValue(value, setText);
   useLayoutEffect(() => () => clearTimeout(timer.current), []);
   useLayoutEffect(() => (slash ? focusOnSlash(input) : undefined), [slash]);
   const send = (next: string, afterMs: number) => {

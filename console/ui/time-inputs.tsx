@@ -1,9 +1,10 @@
 import { CalendarDays, Clock } from "lucide";
-import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { IconButton } from "./button.tsx";
 import { displayZone, toMs, toWallClock } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { useControl } from "./field.tsx";
+import { useSentValue } from "./sent-value.ts";
 import { EXAMPLE, instantOfWall, PATTERN, readWritten, type WrittenKind, writtenWall } from "./written-time.ts";
 
 interface WrittenProps {
@@ -32,13 +33,10 @@ function WrittenInput({ kind, wall, onChange, zone, min, max, label }: WrittenPr
   const picker = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(writtenWall(wall));
   const [isRefused, setRefused] = useState(false);
-  const sent = useRef(wall);
-  useLayoutEffect(() => {
-    if (wall === sent.current) return;
-    sent.current = wall; // changed from outside, such as by the picker
-    setText(writtenWall(wall));
+  const sent = useSentValue(wall, (other) => {
+    setText(writtenWall(other));
     setRefused(false);
-  }, [wall]);
+  });
   const send = (next: string) => {
     sent.current = next;
     onChange(next);
