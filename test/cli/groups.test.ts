@@ -78,6 +78,7 @@ test("the words of a group's help are the names of its commands", () => {
 const VALUES: Readonly<Record<string, string>> = {
   ...{ "--every": "1h", "--schedule": "0 3 * * *", "--grace": "1h", "--day": "monday", "--hour": "3" },
   ...{ "--type": "a", "--level": "error", "--state": "dead", "--scopes": "events:read", "--expires": "30d" },
+  ...{ "--days": "7", "--from": "2026-11-01", "--to": "2026-11-08" },
 };
 
 test("options that contradict each other are refused, whichever comes first", async (t) => {
