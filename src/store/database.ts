@@ -254,11 +254,16 @@ export function runLater(trx: Trx, { sql, parameters }: CompiledQuery): void {
 }
 
 /** Inserts a row at the latest with the commit. */
-export function insertLater<T extends keyof Schema & string>(trx: Trx, table: T, row: Insertable<Schema[T]>): void {
+export function insertLater<T extends keyof Schema & string>(
+  trx: Trx,
+  table: T,
+  row: Insertable<Schema[T]>,
+  ending: "" | "on conflict do nothing" = "",
+): void {
   const names = Object.keys(row);
-  const sql = textOf(`insert ${table} ${names}`, () => {
+  const sql = textOf(`insert ${table} ${names} ${ending}`, () => {
     const columns = names.map((name) => `"${name}"`).join(", ");
-    return `insert into "${table}" (${columns}) values (${names.map(() => "?").join(", ")})`;
+    return `insert into "${table}" (${columns}) values (${names.map(() => "?").join(", ")}) ${ending}`;
   });
   later(trx, sql, Object.values(row));
 }

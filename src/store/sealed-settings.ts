@@ -1,5 +1,6 @@
-import { createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
+import { derivedKey, hmac } from "../core/crypto/hmac.ts";
 import { KEY_ID_BYTES, type SealedBox } from "../core/crypto/sealed-box.ts";
 import { sha256Hex } from "../core/crypto/tokens.ts";
 
@@ -96,6 +97,6 @@ export type BodyFingerprint = (body: string | Uint8Array) => string;
  * @param auditKey survives a rotation of the encryption key, so requests can be repeated across it.
  */
 export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
-  const key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism idempotency fingerprints", 32));
-  return (body) => createHmac("sha256", key).update(sha256Hex(body)).digest("hex");
+  const key = derivedKey(auditKey, "prism idempotency fingerprints");
+  return (body) => hmac("sha256", key).update(sha256Hex(body)).digest("hex");
 }

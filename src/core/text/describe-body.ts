@@ -45,8 +45,24 @@ const MAX_TEXTS = 20;
 /** Texts that tell a person nothing: masked ones, ids, times, URLs, hashes. */
 const OPAQUE = /^(?:[^\p{L}]*|[\d\s.:+TZ-]*|https?:\S*|[0-9a-f-]{16,}|\S{40,})$/iu;
 
+const MAX_KNOWN = 1000;
+const MAX_KNOWN_LENGTH = 64;
+/** Senders repeat their names. */
+const plainNames = new Map<string, string>();
+
 /** Without case and separators: `MonitorName`, `MONITOR_NAME` and `monitor-name` are the same. */
 export function plainName(name: string): string {
+  if (name.length > MAX_KNOWN_LENGTH) return withoutSeparators(name);
+  let plain = plainNames.get(name);
+  if (plain === undefined) {
+    plain = withoutSeparators(name);
+    if (plainNames.size >= MAX_KNOWN) plainNames.clear();
+    plainNames.set(name, plain);
+  }
+  return plain;
+}
+
+function withoutSeparators(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 

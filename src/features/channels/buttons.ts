@@ -1,6 +1,7 @@
-import { createHmac, hkdfSync } from "node:crypto";
+import { createHmac } from "node:crypto";
 import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
+import { signing } from "../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -65,8 +66,7 @@ function uuidAt(bytes: Buffer, at: number): string {
 
 /** The key has no other use. */
 function macOf({ secrets }: SigningConfig, bytes: Buffer): Buffer {
-  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism channel buttons", 32));
-  return createHmac("sha256", key).update(bytes).digest().subarray(0, MAC_BYTES);
+  return signing(secrets, "prism channel buttons").update(bytes).digest().subarray(0, MAC_BYTES);
 }
 
 interface HookRequest {

@@ -1,4 +1,5 @@
-import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
+import { createHash, type KeyObject, randomBytes, randomUUID } from "node:crypto";
+import { derivedKey, hmac } from "../../core/crypto/hmac.ts";
 import { openedText, type SealedBox } from "../../core/crypto/sealed-box.ts";
 import { isUuid } from "../../core/ids.ts";
 import { GIVEN_TOKEN } from "../../http/api/shapes.ts";
@@ -37,21 +38,21 @@ const MAX_KEPT_LENGTH = 64;
  */
 export class PingIds {
   readonly #box: SealedBox;
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   /** Those of the last pings: each is hashed twice, and comes again. */
   readonly #hashes = new Map<string, string>();
 
   /** @param auditKey survives a rotation of the encryption key, and the hashes with it */
   constructor(auditKey: Uint8Array, box: SealedBox) {
     this.#box = box;
-    this.#key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism heartbeat pings", 32));
+    this.#key = derivedKey(auditKey, "prism heartbeat pings");
   }
 
   /** @param secret the UUID, token or key of a ping URL */
   hashOf(secret: string): string {
     const known = this.#hashes.get(secret);
     if (known !== undefined) return known;
-    const hash = createHmac("sha256", this.#key).update(secret).digest("base64url");
+    const hash = hmac("sha256", this.#key).update(secret).digest("base64url");
     if (secret.length > MAX_KEPT_LENGTH) return hash;
     if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
     this.#hashes.set(secret, hash);
@@ -67,7 +68,7 @@ export class PingIds {
 
   /** With the key: readers could guess a short token from its plain hash. */
   #uniqueKeyOfToken(token: string): string {
-    return createHmac("sha1", this.#key).update(`unique ${token}`).digest("hex");
+    return hmac("sha1", this.#key).update(`unique ${token}`).digest("hex");
   }
 
   /** Columns of a project with a ping key, by default a new one of 22 characters that need no encoding in a URL. */

@@ -1,6 +1,6 @@
-import { createHmac, hkdfSync } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
+import { signing } from "../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../core/crypto/tokens.ts";
 import { isUuid } from "../../core/ids.ts";
 import { plainWords } from "../../core/text/clean-text.ts";
@@ -49,8 +49,7 @@ type LinkUse = "confirm" | "unsubscribe";
 
 /** The key has no other use. */
 function keyed({ secrets }: Pick<Config, "secrets">, text: string): string {
-  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism status page subscriptions", 32));
-  return createHmac("sha256", key).update(text).digest("base64url");
+  return signing(secrets, "prism status page subscriptions").update(text).digest("base64url");
 }
 
 export function addressHash({ settings }: Uses<"settings">, address: string): string {

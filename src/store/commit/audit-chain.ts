@@ -1,5 +1,6 @@
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { createSecretKey, type KeyObject } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
+import { hmac } from "../../core/crypto/hmac.ts";
 import type { SealedBox } from "../../core/crypto/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
 import { hasAuditKey, loadAuditKey } from "../sealed-settings.ts";
@@ -18,7 +19,7 @@ type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number }
  * the text that is stored, no whitespace.
  */
 export function auditHash(key: Uint8Array | KeyObject, row: ChainedRow): string {
-  return createHmac("sha256", key)
+  return hmac("sha256", key)
     .update(row.prevHash)
     .update(JSON.stringify(chainedColumns(row)))
     .digest("hex");

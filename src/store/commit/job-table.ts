@@ -1,5 +1,5 @@
 import { CompiledQuery, type Selectable, sql } from "kysely";
-import { later, type ReadDb, runLater, type Trx } from "../database.ts";
+import { insertLater, later, type ReadDb, runLater, type Trx } from "../database.ts";
 import type { JobState, JobsTable } from "../schema.ts";
 import { ADD_ATTEMPT, CLAIM_THESE, endOf, entersHistory, inClaimOrder, READY, SUCCEED_THESE } from "./job-sql.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
@@ -36,6 +36,8 @@ export function holdersOf(db: ReadDb | Trx, queue: string, dedupeKeys: readonly 
 
 /** Inserts jobs; skips those whose dedupe key is held by an unfinished job of their queue. */
 export function insertJobs(trx: Trx, rows: readonly JobRow[]): void {
+  const [first] = rows;
+  if (first && rows.length === 1) return insertLater(trx, "jobs", first, "on conflict do nothing");
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
     const insert = trx
       .insertInto("jobs")

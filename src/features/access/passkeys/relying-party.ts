@@ -1,7 +1,8 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
 import type { Config } from "../../../config/load.ts";
 import { ownOrigins } from "../../../config/public-url.ts";
+import { hmac } from "../../../core/crypto/hmac.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -78,5 +79,5 @@ function endOf(challenge: string): number {
 }
 
 function macOf(key: Uint8Array, open: Uint8Array, purpose: string): Buffer {
-  return createHmac("sha256", key).update(open).update(purpose).digest();
+  return hmac("sha256", key).update(open).update(purpose).digest();
 }

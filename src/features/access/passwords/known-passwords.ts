@@ -1,4 +1,5 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
+import { hmac } from "../../../core/crypto/hmac.ts";
 import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Uses } from "../../../module/feature.ts";
@@ -11,7 +12,7 @@ const MAX_PASSWORDS = 10_000;
  * entry is valid until it expires, the password changes, a second factor is enabled or `auth.localLogin` is not `on`.
  */
 export class KnownPasswords {
-  readonly #key = randomBytes(32);
+  readonly #key = createSecretKey(randomBytes(32));
   readonly #owners: TtlCache<string, PasswordOwner>;
   readonly #sql;
 
@@ -47,6 +48,6 @@ export class KnownPasswords {
   }
 
   #hash(login: string, password: string): string {
-    return createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
+    return hmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
   }
 }

@@ -35,9 +35,10 @@ export const projectsFeature = feature("projects", {
   uses: ["enqueueMail", "tickets", "deletions"],
   findings: { stored: () => import("../doctor.ts") },
   open: openAccess,
-  effects: ({ projects, principals, reads }) => ({
+  effects: ({ projects, principals, reads, users }) => ({
     "rights-changed"(change) {
       principals.forget(change);
+      users.forget(change);
       projects.forget(change);
       if (change.of === "all" || change.of === "role" || change.of === "project") reads.profiles.changedAll();
       else if (change.of !== "key") reads.profiles.changed(change.userId);

@@ -1,6 +1,7 @@
-import { currentCaller } from "../../../core/caller.ts";
+import { currentCaller, type RightsChange } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { cleanText } from "../../../core/text/clean-text.ts";
 import { requireAccount } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
@@ -48,6 +49,8 @@ export class UserDirectory {
   readonly #parts: DirectoryParts;
   /** In development any address finds its account, elsewhere only a verified one. */
   readonly #isDevelopment: boolean;
+  /** Active users by id. */
+  readonly #active: TtlCache<string, FoundUser>;
   readonly #findId;
   readonly #find;
   readonly #findAddress;
@@ -59,6 +62,7 @@ export class UserDirectory {
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
     this.#isDevelopment = parts.config.env === "development";
+    this.#active = new TtlCache({ ...parts.config.cache, clock: parts.clock });
     this.#findId = parts.reader.prepare<[string], FoundUser>(
       "select id, status from users where id = ? and deletedAt is null",
     );
@@ -117,7 +121,7 @@ export class UserDirectory {
   protected lookUp(ref: string): FoundUser | undefined {
     if (ref !== "me") {
       // Most references are ids, and these come first.
-      const named = isUuid(ref) ? this.#findId.get(ref) : undefined;
+      const named = isUuid(ref) ? this.#ofId(ref) : undefined;
       if (named !== undefined) return named;
       const owner = this.#accountOfAddress(ref);
       if (owner?.isEmailVerified === 1) return owner;
@@ -127,6 +131,20 @@ export class UserDirectory {
     const { principal } = currentCaller();
     if (!principal || principal.kind === "apiKey") return undefined;
     return { id: requireAccount(principal).userId, status: "active" };
+  }
+
+  #ofId(id: string): FoundUser | undefined {
+    const known = this.#active.get(id);
+    if (known !== undefined) return known;
+    const user = this.#findId.get(id);
+    if (user?.status === "active") this.#active.set(id, user);
+    return user;
+  }
+
+  /** Forgets what a change of accounts has made wrong. */
+  forget(change: RightsChange): void {
+    if (change.of === "user") this.#active.delete(change.userId);
+    else if (change.of === "all") this.#active.clear();
   }
 
   #accountOfAddress(ref: string) {

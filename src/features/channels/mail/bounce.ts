@@ -1,5 +1,5 @@
-import { createHmac, hkdfSync } from "node:crypto";
 import type { Config } from "../../../config/load.ts";
+import { signing } from "../../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import type { BounceResult } from "../../delivery/pages/page.ts";
 import type { PageSender } from "../../delivery/pages/sender.ts";
@@ -12,8 +12,7 @@ export const BOUNCE_HEADER = "X-Prism-Bounce";
 
 /** @param id of the delivery */
 export function bounceToken({ secrets }: BounceConfig, id: string): string {
-  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism bounces", 32));
-  return createHmac("sha256", key).update(id).digest("base64url");
+  return signing(secrets, "prism bounces").update(id).digest("base64url");
 }
 
 /** The report of a bounce about one mail. */

@@ -1,6 +1,6 @@
-import { createHmac, hkdfSync } from "node:crypto";
 import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
+import { signing } from "../../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { type Route, route } from "../../../http/api/route.ts";
@@ -58,8 +58,7 @@ function tokenOf(config: LinkConfig, { userId, kind }: Unsubscription): string {
 
 /** The key has no other use. */
 function sign({ secrets }: LinkConfig, text: string): string {
-  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism unsubscribe links", 32));
-  return createHmac("sha256", key).update(text).digest("base64url");
+  return signing(secrets, "prism unsubscribe links").update(text).digest("base64url");
 }
 
 type UnsubscribeContext = Uses<"db" | "clock" | "config" | "audit">;

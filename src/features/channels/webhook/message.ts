@@ -1,4 +1,5 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { hmac } from "../../../core/crypto/hmac.ts";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
@@ -41,7 +42,7 @@ export function signingKeys(box: SealedBox, webhook: WebhookRow, now: number): r
  */
 export function signatureOf(keys: readonly Buffer[], id: string, timestamp: number, body: Buffer): string {
   return keys
-    .map((key) => `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`)
+    .map((key) => `v1,${hmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`)
     .join(" ");
 }
 

@@ -1,5 +1,5 @@
-import { createHmac, hkdfSync } from "node:crypto";
 import type { Config } from "../../../config/load.ts";
+import { signing } from "../../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
@@ -105,6 +105,5 @@ export function readAcknowledgeToken(config: SigningConfig, token: string, now: 
 
 /** The key has no other use. */
 function sign({ secrets }: SigningConfig, text: string): string {
-  const key = Buffer.from(hkdfSync("sha256", secrets.access, "", "prism push acknowledgements", 32));
-  return createHmac("sha256", key).update(text).digest("base64url");
+  return signing(secrets, "prism push acknowledgements").update(text).digest("base64url");
 }

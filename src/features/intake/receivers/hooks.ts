@@ -1,6 +1,6 @@
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { startOf } from "../../../core/text/clean-text.ts";
-import { describeBody } from "../../../core/text/describe-body.ts";
+import { type BodyDescription, describeBody } from "../../../core/text/describe-body.ts";
 import { parseWithLongIntegers } from "../../../core/text/json-text.ts";
 import { type Members, objectOf, textIn } from "../../../core/text/members.ts";
 import { plainText } from "../../../core/text/plain-text.ts";
@@ -33,10 +33,11 @@ export function parsedBy(
     case "sns":
       return snsContent(objectOf(body), maxMembers);
     case "known":
-      return {
-        ...statedIn(body, query),
-        ...(readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body) ?? xmlIn(body, text)),
-      };
+      return withHints(
+        statedIn(body, query),
+        readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? xmlIn(body, text),
+        body,
+      );
     case "described":
       return describedBy(body, text);
     default:
@@ -83,12 +84,32 @@ function stateTextIn(body: unknown): string | null {
   return STATES.map((name) => textIn(objectOf(body), name)).find((each) => each !== null) ?? null;
 }
 
-/** What helps a mapping that finds usual names only. A body that is read by these alone is not understood. */
-function hintsIn(body: unknown): object | null {
-  if (typeof body !== "object" || body === null) return null;
-  const { what, word, state, reason, link, subject } = describeBody(body);
-  const hints = { word: state === null ? null : word, reason, page: link, subject };
-  return what !== null && IS_TEST.test(stateTextIn(body) ?? "") ? { ...hints, title: `Test: ${what}` } : hints;
+/**
+ * Beside what is read, what helps a mapping that finds usual names only. A body that is read by these alone is not
+ * understood.
+ */
+function withHints(stated: object, read: object | null, body: unknown): object {
+  if (read !== null || typeof body !== "object" || body === null) return { ...stated, ...read };
+  let known: BodyDescription | undefined;
+  const described = () => (known ??= describeBody(body));
+  const what = IS_TEST.test(stateTextIn(body) ?? "") ? described().what : null;
+  // Read when a mapping reads it: most bodies have the usual names.
+  const hints = {
+    get word() {
+      const { word, state } = described();
+      return state === null ? null : word;
+    },
+    get reason() {
+      return described().reason;
+    },
+    get page() {
+      return described().link;
+    },
+    get subject() {
+      return described().subject;
+    },
+  };
+  return Object.assign(hints, stated, what === null ? {} : { title: `Test: ${what}` });
 }
 
 /** `⚠️ Test`, the state that Uptime Kuma's button Test has. */

@@ -16,9 +16,8 @@ import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, type RequestLogEntry } from "./request-log.ts";
-import { fits } from "./senders/row.ts";
 import { digestOf, partsOf } from "./senders/unknown.ts";
-import { compiledShape } from "./shapes.ts";
+import { compiledShape, shapeOf } from "./shapes.ts";
 
 /** Plan of the rows that a request stores. */
 export interface Plan {
@@ -100,7 +99,7 @@ export function prepare(
   const { row, request, now, status } = given;
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
   const whole = { body: content.body, headers: request.headers };
-  const shape = texts.shapes.find(({ shape }) => shape?.some((when) => fits(whole, when)));
+  const shape = shapeOf(texts.shapes, whole);
   const preset = shape ?? given.preset;
   const redaction = new Redaction(
     given.hidden,

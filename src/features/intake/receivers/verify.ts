@@ -1,4 +1,5 @@
-import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { createHash, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { hmac } from "../../../core/crypto/hmac.ts";
 import { boundedId, secretsEqual, sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { membersAtMost } from "../../../core/text/json-text.ts";
@@ -212,7 +213,7 @@ function signerOf(row: SignedRow, secret: string, signed: Buffer): (signature: B
   }
   const key = row.keyForm === "whsec" ? whsecKey(secret) : secret;
   if (key === null || key.length === 0) return () => false;
-  const expected = createHmac(row.algorithm, key).update(signed).digest();
+  const expected = hmac(row.algorithm, key).update(signed).digest();
   return (signature) => signature.length === expected.length && timingSafeEqual(signature, expected);
 }
 
@@ -255,7 +256,7 @@ function isTwilio({ headers, url, bytes, query }: RawRequest, secret: string): b
   if (bodyHash === undefined) requireSmall(bytes);
   const pairs = bodyHash === undefined ? [...new URLSearchParams(bytes.toString("utf8"))] : [];
   const parameters = pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat();
-  const expected = createHmac("sha1", secret)
+  const expected = hmac("sha1", secret)
     .update(`${url}${parameters.join("")}`)
     .digest();
   const given = Buffer.from(headers["x-twilio-signature"] ?? "", "base64");

@@ -1,7 +1,8 @@
-import { createHmac, hkdfSync } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../../config/load.ts";
+import { derivedKey, hmac } from "../../../core/crypto/hmac.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { SOUNDS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -28,11 +29,11 @@ export const MEDIA_PATH = "/media/sounds";
  */
 class SoundLinks {
   readonly #parts: SoundLinkParts;
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
 
   constructor(parts: SoundLinkParts) {
     this.#parts = parts;
-    this.#key = Buffer.from(hkdfSync("sha256", parts.secret, "", "prism sound links", 32));
+    this.#key = derivedKey(parts.secret, "prism sound links");
   }
 
   linkFor(id: string, ttlMs: number): { readonly url: string; readonly urlExpiresAt: string } {
@@ -66,7 +67,7 @@ class SoundLinks {
   }
 
   #sign(id: string, exp: string): string {
-    return createHmac("sha256", this.#key).update(`${id}\n${exp}`).digest("base64url");
+    return hmac("sha256", this.#key).update(`${id}\n${exp}`).digest("base64url");
   }
 }
 

@@ -161,11 +161,12 @@ export class GotifyAuth {
   #byToken(token: string): GotifyVisitor | null {
     const { principals } = this.#parts;
     const hash = hashToken(token);
+    // Most requests are of applications.
+    const application = this.#sql.application.get(hash);
+    if (application) return { kind: "application", application, principal: principals.ofUser(application.userId) };
     const row = this.#sql.client.get(hash);
     if (row && hasExpired(row, this.#parts.clock.now())) return null;
     if (row) return { kind: "user", principal: principals.ofUser(row.userId), client: { row, token }, password: null };
-    const application = this.#sql.application.get(hash);
-    if (application) return { kind: "application", application, principal: principals.ofUser(application.userId) };
     return /^prt_|\./.test(token) ? this.#ofPrism(token) : null;
   }
 

@@ -84,6 +84,12 @@ interface Sending {
 const STORED_AT_ONCE = 64;
 const MAX_WAITING = 2000;
 
+const MESSAGE_ROWS = `select r.seq as id, n.id as notificationId, n.title, n.message, n.priority, n.action, n.createdAt,
+    a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
+  from notification_recipients r join notifications n on n.id = r.notificationId
+  left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
+  where r.userId = ? and r.deletedAt is null`;
+
 /** Messages: a user's notifications, numbered by their offsets. */
 export class Messages {
   readonly #parts: MessagesParts;
@@ -104,16 +110,8 @@ export class Messages {
     });
     const { reader } = parts;
     this.#sql = {
-      one: reader.prepare<[string, number], MessageRow>(
-        `select r.seq as id, n.id as notificationId, n.title, n.message, n.priority, n.action, n.createdAt,
-           a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
-         from notification_recipients r join notifications n on n.id = r.notificationId
-         left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
-         where r.userId = ? and r.seq = ? and r.deletedAt is null`,
-      ),
-      ofNotification: reader.prepare<[string, string], { id: number }>(
-        "select seq as id from notification_recipients where notificationId = ? and userId = ?",
-      ),
+      one: reader.prepare<[string, number], MessageRow>(`${MESSAGE_ROWS} and r.seq = ?`),
+      ofNotification: reader.prepare<[string, string], MessageRow>(`${MESSAGE_ROWS} and r.notificationId = ?`),
       ofUser: reader.prepare<[string, number, number], { id: number }>(
         `select seq as id from notification_recipients
          where userId = ? and seq < ? and deletedAt is null order by seq desc limit ?`,
@@ -156,10 +154,9 @@ export class Messages {
     const columns = [application.id, userId, longTitle, longMessage, priority, extrasText];
     this.#parts.storage.requireSpace();
     const notificationId = await this.#queue.add({ caller: currentCaller(), application, notification, columns });
-    const { id = 0 } = this.#sql.ofNotification.get(notificationId, userId) ?? {};
-    const sent = this.find(userId, id);
-    if (!sent) throw notFound("message does not exist");
-    return sent;
+    const row = this.#sql.ofNotification.get(userId, notificationId);
+    if (!row) throw notFound("message does not exist");
+    return messageView(row, this.#parts.consoleUrl());
   }
 
   /** Each on behalf of its own caller. @returns the ids of their notifications */

@@ -1,8 +1,9 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
+import { hmac } from "../../../core/crypto/hmac.ts";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { syncDir, syncDirLater } from "../../../core/data-dir.ts";
 import { periodic } from "../../../core/time/periodic.ts";
@@ -59,7 +60,7 @@ function auditHeadFile(dataDir: string): string {
 
 /** The label separates it from the hashes of rows, which use the same key. */
 function macOf(key: Uint8Array, { seq, hash }: AuditHead): Buffer {
-  return createHmac("sha256", key).update(`audit.head\n${seq}:${hash}`).digest();
+  return hmac("sha256", key).update(`audit.head\n${seq}:${hash}`).digest();
 }
 
 const LAST_SQL = "select seq, hash from audit_log order by seq desc limit 1";

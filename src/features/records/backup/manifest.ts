@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, scrypt } from "node:crypto";
+import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
 import * as v from "valibot";
 import { decodeKey32 } from "../../../config/kinds.ts";
+import { derivedKey, hmac } from "../../../core/crypto/hmac.ts";
 import { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { freeBytes } from "../../../core/data-dir.ts";
@@ -122,8 +123,7 @@ export function requireSigned({ manifest, hmac }: ReadManifest, keys: readonly U
 
 function hmacOf(manifest: Manifest, key: Uint8Array): string {
   // A derived key: the encryption key itself signs nothing.
-  const signing = Buffer.from(hkdfSync("sha256", key, "", "prism backup manifest", 32));
-  return createHmac("sha256", signing).update(JSON.stringify(manifest)).digest("hex");
+  return hmac("sha256", derivedKey(key, "prism backup manifest")).update(JSON.stringify(manifest)).digest("hex");
 }
 
 function keyIdOf(key: Uint8Array): string {

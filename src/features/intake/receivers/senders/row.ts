@@ -71,7 +71,7 @@ export function readByRows(rows: readonly SenderRow[], body: object): KnownReque
 function rowsFor(rows: readonly SenderRow[], body: object): readonly SenderRow[] {
   let index = indexes.get(rows);
   if (index === undefined) {
-    index = indexOf(rows);
+    index = indexOf(rows.map(({ when }) => when));
     indexes.set(rows, index);
   }
   const found = new Set(index.get(ANY_NAME));
@@ -80,17 +80,22 @@ function rowsFor(rows: readonly SenderRow[], body: object): readonly SenderRow[]
 }
 
 /** Stands for conditions that name no member. */
-const ANY_NAME = "*";
-const indexes = new WeakMap<readonly SenderRow[], ReadonlyMap<string, readonly number[]>>();
+export const ANY_NAME = "*";
+const indexes = new WeakMap<readonly SenderRow[], Index>();
 
-/** Places of rows by the plain names of which a body must have one. */
-function indexOf(rows: readonly SenderRow[]): ReadonlyMap<string, readonly number[]> {
+type Index = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * Places of lists of conditions by the plain names of which a body must have one.
+ * @param depth of those names in the paths: after one step, names are those of `body.name` and `headers.name`
+ */
+export function indexOf(lists: readonly (readonly string[])[], depth = 0): Index {
   const index = new Map<string, number[]>();
-  for (const [at, { when }] of rows.entries()) {
+  for (const [at, when] of lists.entries()) {
     const [first] = conditionsOf(when);
-    const names = first?.isAbsent === false ? first.paths.map((path) => stepsOf(path)[0]) : [undefined];
-    const isAny = names.some((step) => step === undefined || step.isMany);
-    for (const name of new Set(isAny ? [ANY_NAME] : names.map((step) => step?.plain ?? ANY_NAME)))
+    const names = first?.isAbsent === false ? first.paths.map((path) => stepsOf(path).slice(0, depth + 1)) : [];
+    const isAny = names.length === 0 || names.some((all) => all.length <= depth || all.some(({ isMany }) => isMany));
+    for (const name of new Set(isAny ? [ANY_NAME] : names.map((all) => all.map(({ plain }) => plain).join("."))))
       index.set(name, [...(index.get(name) ?? []), at]);
   }
   return index;
@@ -339,7 +344,6 @@ function isSo(value: unknown, step: string): boolean {
 }
 
 const MAX_NAMES = 500;
-/** Names of an object's members by their plain forms. */
 const plainNames = new WeakMap<object, ReadonlyMap<string, string>>();
 
 function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step): unknown {
@@ -349,7 +353,8 @@ function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step
   return own === undefined ? undefined : object[own];
 }
 
-function namesOf(object: object): ReadonlyMap<string, string> {
+/** The names of an object's members by their plain forms. */
+export function namesOf(object: object): ReadonlyMap<string, string> {
   let names = plainNames.get(object);
   if (names === undefined) {
     names = new Map(
