@@ -37,6 +37,8 @@ export interface InTransaction {
  */
 export interface WriteOptions {
   readonly sharesCommit?: boolean;
+  /** Runs before the transactions that wait. */
+  readonly isFirst?: boolean;
 }
 
 /** See {@link Database.writeSharedIfPossible}. */
@@ -81,9 +83,12 @@ export class Database {
    * @throws TypeError inside another transaction, which would deadlock. PrismError STORAGE_FULL,
    * DATABASE_UNAVAILABLE, SHUTTING_DOWN.
    */
-  async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
+  async write<T>(
+    fn: (trx: Trx) => Promise<T>,
+    { sharesCommit = false, isFirst = false }: WriteOptions = {},
+  ): Promise<T> {
     this.requireOutside();
-    return this.#write(fn, new TransactionScope(this.#committer.sequences, sharesCommit, false));
+    return this.#write(fn, new TransactionScope(this.#committer.sequences, sharesCommit, isFirst));
   }
 
   /**
@@ -96,7 +101,7 @@ export class Database {
     } catch (error) {
       if (!(error instanceof MustCommitAlone)) throw error;
     }
-    return this.#write((trx) => fn(trx, false), new TransactionScope(this.#committer.sequences, false, true));
+    return this.write((trx) => fn(trx, false), { isFirst: true });
   }
 
   async #write<T>(fn: (trx: Trx) => Promise<T>, scope: TransactionScope): Promise<T> {
@@ -302,8 +307,10 @@ interface WriteQueueParts<I, O> {
   readonly most: number;
   /** Inputs that may wait; default: any number. */
   readonly mayWait?: number;
-  /** Stores them in order. @returns what came of each */
+  /** Stores them in order. @returns what came of each; of fewer: the next one must be stored alone, before the rest */
   store(trx: Trx, inputs: readonly I[]): Promise<readonly O[]>;
+  /** Stores one that must be alone in its transaction. */
+  storeAlone?(trx: Trx, input: I): Promise<O>;
   /** Whether an error is about one input, so that the others are stored without it; default: a defect is. */
   isOfOne?(error: unknown): boolean;
   /** The input is stored, or has failed: called before its promise settles. */
@@ -352,20 +359,44 @@ export class WriteQueue<I, O> {
   }
 
   async #store(entries: readonly Entry<I, O>[]): Promise<void> {
-    const { db, store, options, isOfOne = isDefect } = this.#parts;
+    const { db, store, storeAlone, options, isOfOne = isDefect } = this.#parts;
     const inputs = entries.map(({ input }) => input);
     try {
       const results = await db.write(async (trx) => {
         const stored = await store(trx, inputs);
-        for (const { also } of entries) also?.(trx);
+        for (const { also } of entries.slice(0, stored.length)) also?.(trx);
         return stored;
       }, options);
-      for (const [i, entry] of entries.entries()) this.#end(entry, () => entry.stored.resolve(results[i] as O));
+      for (const [i, result] of results.entries()) this.#resolve(entries[i], result);
+      const [next, ...rest] = entries.slice(results.length);
+      if (next === undefined || storeAlone === undefined) return;
+      await this.#alone(next, storeAlone);
+      if (rest.length > 0) await this.#store(rest);
     } catch (error) {
       // What one of them meets must not stop the others.
       if (entries.length > 1 && isOfOne(error)) for (const entry of entries) await this.#store([entry]);
       else for (const entry of entries) this.#end(entry, () => entry.stored.reject(error));
     }
+  }
+
+  async #alone(entry: Entry<I, O>, storeAlone: (trx: Trx, input: I) => Promise<O>): Promise<void> {
+    try {
+      const result = await this.#parts.db.write(
+        async (trx) => {
+          const stored = await storeAlone(trx, entry.input);
+          entry.also?.(trx);
+          return stored;
+        },
+        { isFirst: true },
+      );
+      this.#resolve(entry, result);
+    } catch (error) {
+      this.#end(entry, () => entry.stored.reject(error));
+    }
+  }
+
+  #resolve(entry: Entry<I, O> | undefined, result: O): void {
+    if (entry) this.#end(entry, () => entry.stored.resolve(result));
   }
 
   #end({ input }: Entry<I, O>, settle: () => void): void {

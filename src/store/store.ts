@@ -87,8 +87,6 @@ export interface Store {
 const AUDIT_KEY_BYTES = 32;
 const BUSY_TIMEOUT_MS = 5000;
 const LOCAL_BUSY_MS = 100;
-/** A small commit writes about ten pages: one in 400 blocks the event loop while they are moved, not one in 100. */
-const LOCAL_CHECKPOINT_PAGES = 4000;
 
 /**
  * Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the
@@ -243,10 +241,7 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
     new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey, replication }, onDeath);
   if (writer === "thread" || replication !== undefined) return openThread(onWriterDeath);
   // SQLite waits inside the event loop; only a tool beside Prism, which is alone, can hold the file.
-  const localOptions = {
-    ...{ file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) },
-    checkpointPages: LOCAL_CHECKPOINT_PAGES,
-  };
+  const localOptions = { file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) };
   const openLocal = (): WriterPort =>
     new LocalWriter(new WritingConnection(openForWriting(localOptions), auditKey, maxBytes));
   const local = openLocal();

@@ -7,8 +7,6 @@ export interface WritingOptions {
   readonly busyTimeoutMs: number;
   /** Size limit of the database; beyond it SQLITE_FULL. */
   readonly maxBytes?: number | undefined;
-  /** Pages of the write-ahead log after which a commit moves them into the database; default: 1000, SQLite's own. */
-  readonly checkpointPages?: number;
 }
 
 /**
@@ -22,7 +20,7 @@ const OPENING_TIMEOUT_MS = 5000;
  * transaction is on disk (https://www.sqlite.org/pragma.html#pragma_synchronous). Readers never
  * wait. @throws DataDirRefused
  */
-export function openForWriting({ file, busyTimeoutMs, maxBytes, checkpointPages }: WritingOptions): Sqlite {
+export function openForWriting({ file, busyTimeoutMs, maxBytes }: WritingOptions): Sqlite {
   createDatabaseFile(file);
   const connection = new SqliteDatabase(file, { timeout: OPENING_TIMEOUT_MS });
   connection.pragma("journal_mode = WAL");
@@ -32,7 +30,6 @@ export function openForWriting({ file, busyTimeoutMs, maxBytes, checkpointPages 
   connection.pragma("trusted_schema = OFF");
   connection.pragma("temp_store = MEMORY");
   if (maxBytes !== undefined) limitPages(connection, maxBytes);
-  if (checkpointPages !== undefined) connection.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
   return connection;
 }

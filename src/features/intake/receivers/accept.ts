@@ -1,4 +1,4 @@
-import { currentCaller, type Work } from "../../../core/caller.ts";
+import { type Caller, currentCaller, runAs, type Work } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { HOUR_MS } from "../../../core/time/clock.ts";
@@ -47,6 +47,7 @@ interface Storing {
   readonly accepted: Accepted;
   /** The project has little storage left. */
   readonly isShort: boolean;
+  readonly caller: Caller;
 }
 
 /**
@@ -65,10 +66,9 @@ export async function storeRequest(
   const { projectId } = receiver.row;
   const plan = within(storage, projectId, wanted, accepted.sender);
   const isShort = storage.roomForAlert(projectId, accepted.sender) !== "whole";
-  const storing = { context, receiver, plan, accepted, isShort };
+  const storing = { context, receiver, plan, accepted, isShort, caller: currentCaller() };
   if (!isJoinable(accepted)) return db.writeSharedIfPossible((trx, shares) => storeOne(trx, storing, shares));
-  const stored = await queueOf(context).add(storing);
-  return stored ?? db.write((trx) => storeOne(trx, storing, false));
+  return queueOf(context).add(storing);
 }
 
 /**
@@ -83,19 +83,24 @@ function isJoinable({ replayIds }: Accepted): boolean {
 /** Requests of one transaction: the first of them waits for all. */
 const MOST_TOGETHER = 64;
 const MAX_WAITING = 2000;
-const queues = new WeakMap<AcceptContext["db"], WriteQueue<Storing, Stored | null>>();
+const queues = new WeakMap<AcceptContext["db"], WriteQueue<Storing, Stored>>();
 
-/** Null is the result of a request that must commit alone. */
-function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored | null> {
+function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored> {
   let queue = queues.get(db);
   if (queue === undefined) {
-    queue = new WriteQueue<Storing, Stored | null>({
+    queue = new WriteQueue<Storing, Stored>({
       ...{ db, most: MOST_TOGETHER, mayWait: MAX_WAITING, options: { sharesCommit: true }, isOfOne },
+      // What follows one that must be alone is decided after it: it may be about the same alert.
       async store(trx, all) {
-        const stored: (Stored | null)[] = [];
-        for (const each of all) stored.push(await storeOne(trx, each, true).catch(unlessAlone));
+        const stored: Stored[] = [];
+        for (const each of all) {
+          const one = await runAs(each.caller, () => storeOne(trx, each, true)).catch(unlessAlone);
+          if (one === null) break;
+          stored.push(one);
+        }
         return stored;
       },
+      storeAlone: (trx, one) => runAs(one.caller, () => storeOne(trx, one, false)),
     });
     queues.set(db, queue);
   }
@@ -220,17 +225,18 @@ async function storePlan(
   const unknown = submitted.filter((_, i) => outcomes[i] && isUnknownEnd(outcomes[i], i));
   const late = unknown.length === 0 ? new Set<string>() : await endedLately(trx, unknown, now);
   for (const [i, outcome] of outcomes.entries()) {
-    const { key, input, fallback, eventAt } = submitted[i] ?? NOT_PLANNED;
+    const planned = submitted[i];
+    const { key, input, eventAt } = planned ?? NOT_PLANNED;
     if (outcome.status === "refused") {
       if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
-      else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
+      else if (planned) refused.push(withProblem(planned.fallback, outcome.error.message));
     }
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
     const event = eventAt === null ? undefined : events[eventAt];
     if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
     if (!isUnknownEnd(outcome, i) || late.has(input?.key ?? "")) continue;
     if (event) events[eventAt ?? 0] = lonelyEnd(event, receiver.row);
-    else if (fallback) lonely.push(lonelyEnd(fallback, receiver.row));
+    else if (planned) lonely.push(lonelyEnd(planned.fallback, receiver.row));
   }
   /** Events in place of alerts. */
   const inPlace = refused.length;
@@ -259,7 +265,7 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
   return withInput(plan, { ...plan.input, labels, startsAt: live.startsAt });
 }
 
-const NOT_PLANNED = { key: "", input: undefined, fallback: undefined, eventAt: null } as const;
+const NOT_PLANNED = { key: "", input: undefined, eventAt: null } as const;
 
 /** An end of an alert that is not known here notifies, whatever its level: the sender says that something changed. */
 function lonelyEnd(event: EventDraft, { id, notifies }: ReceiverRow): EventDraft {

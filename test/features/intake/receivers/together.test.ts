@@ -33,10 +33,13 @@ async function sendTogether(it: ReceiverTest, send: (n: number) => Promise<{ sta
     prepared++;
     return made;
   };
-  const answers = Array.from({ length: REQUESTS }, (_, n) => send(n));
-  await eventually("all requests wait", () => prepared === REQUESTS);
-  // The last one reaches its queue in the turns that follow.
-  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const answers: ReturnType<typeof send>[] = [];
+  for (let n = 0; n < REQUESTS; n++) {
+    answers.push(send(n));
+    await eventually(`request ${n} waits`, () => prepared === n + 1);
+    // It reaches its queue in the turns that follow.
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
   gate.resolve();
   await holder;
   const replies = await Promise.all(answers);
@@ -66,6 +69,22 @@ test("a request that must commit alone does so, and those that wait with it are 
   assert.deepEqual(new Set(replies.map(({ status }) => status)), new Set([200]));
   assert.equal((await it.alerts()).length, 3);
   assert.equal((await it.requests(receiver)).length, REQUESTS);
+});
+
+test("what follows a request that must commit alone is decided after it: an alert that ends and fires again fires", async (t) => {
+  const it = await ReceiverTest.start(t, { settings: { "store.writer": "main" } });
+  const receiver = await it.make({});
+  await it.send(receiver, FIRING);
+  const statusOf = (n: number) => (n % 2 === 0 ? "resolved" : "firing");
+  const { replies } = await sendTogether(it, (n) => it.send(receiver, { ...FIRING, status: statusOf(n) }));
+  assert.deepEqual(new Set(replies.map(({ status }) => status)), new Set([200]));
+  const alerts = await it.alerts();
+  assert.deepEqual(
+    alerts.map(({ state }) => state).filter((state) => state === "firing"),
+    ["firing"],
+  );
+  const events = (await it.events()).map(({ type }) => type);
+  assert.deepEqual(events.filter((type) => /^generic|message/.test(type)).length, REQUESTS + 1);
 });
 
 test("a request that fails takes none of the others with it", async (t) => {
