@@ -78,11 +78,7 @@ test("what follows a request that must commit alone is decided after it: an aler
   const statusOf = (n: number) => (n % 2 === 0 ? "resolved" : "firing");
   const { replies } = await sendTogether(it, (n) => it.send(receiver, { ...FIRING, status: statusOf(n) }));
   assert.deepEqual(new Set(replies.map(({ status }) => status)), new Set([200]));
-  const alerts = await it.alerts();
-  assert.deepEqual(
-    alerts.map(({ state }) => state).filter((state) => state === "firing"),
-    ["firing"],
-  );
+  assert.equal((await it.alerts()).length, 1, "it fires");
   const events = (await it.events()).map(({ type }) => type);
   assert.deepEqual(events.filter((type) => /^generic|message/.test(type)).length, REQUESTS + 1);
 });
