@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { MINUTE } from "../features/alerts/incidents/support.ts";
-import { IncidentWorld, Maker } from "../features/reports/support.ts";
+import { DAY, IncidentWorld, Maker } from "../features/reports/support.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("prism report shows four reports on one page in four forms, and prism incidents export a post-mortem", async (t) => {
@@ -29,7 +29,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
   assert.equal(week.status, 0, week.stderr);
   assert.match(week.stdout, /^Incidents\n {2}1 incident, 1 page; 100 % without a response\n/);
   assert.match(week.stdout, /\nWhat pages most\n {2}=cmd\|.*: 1 page of 1 incident,/);
-  assert.match(week.stdout, /\n {2}No incidents in the time before to compare with\n/);
+  assert.match(week.stdout, /\n {2}Too few incidents before to compare with\n/);
   assert.match(
     week.stdout,
     /\nPeople\n {2}=HYPERLINK\(1\): 1 page, .*, most by =cmd\|.* \(1\); 0 h on call in 0 nights\n/,
@@ -43,6 +43,16 @@ test("prism report shows four reports on one page in four forms, and prism incid
   const earlier = await run(`report range --from 2026-01-01 --to 2026-01-02`);
   assert.match(earlier.stdout, /^Incidents\n {2}0 incidents, 0 pages;/);
   assert.match((await run("report range --days 90")).stdout, /^Incidents\n {2}1 incident, 1 page;/);
+  const whole = await runJson<{ incidents: { from: string; to: string } }>(
+    ["report", "range", "--days", "30"],
+    options,
+  );
+  const today = Math.floor(Date.parse(whole.incidents.to) / DAY) * DAY;
+  assert.equal(Date.parse(whole.incidents.from), today - 29 * DAY, "30 days in UTC, with today");
+  const unknown = await run("report week --project defautl");
+  assert.equal(unknown.status, 6);
+  assert.match(unknown.stderr, /there is no project defautl that you may read; did you mean default\?/);
+  assert.match(unknown.stderr, /"prism projects list" lists all/);
   for (const [words, problem] of [
     ["", /say which days/],
     ["--days 90 --from 2026-01-01", /cannot be used with/],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import type { RoutingDocument } from "../../src/client/api-types.gen.ts";
+import type { IncidentsReport, RoutingDocument } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
@@ -24,10 +24,13 @@ test("reports answer how the month was, open the incidents behind each figure, a
   const page = await console.open("/reports");
   const main = page.locator("main");
   const rows = page.locator("main tbody tr");
-  const open = async (link: ReturnType<typeof main.getByRole>) => {
+  /** Opens the list behind a figure, which says how many it has. */
+  const open = async (link: ReturnType<typeof main.getByRole>, total: number) => {
     await link.click();
     await page.waitForURL(/\/incidents\?/);
     await console.shown(page);
+    await main.page().getByText(`${total} incidents, the latest first.`, { exact: true }).waitFor();
+    assert.equal(await rows.count(), total);
   };
   interface Stored extends Omit<RoutingDocument, "route"> {
     readonly route: RouteNode;
@@ -59,7 +62,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
       await main.getByText("40 pages of 30 incidents in 30 days, 33 % fewer than before.", { exact: true }).waitFor();
       const answers = main.getByRole("region", { name: "In short" });
       await answers.getByText("Yes, it gets better").waitFor();
-      await answers.getByText("ann: 20 pages at night").waitFor();
+      await answers.getByRole("link", { name: "ann: 20 pages at night" }).waitFor();
       await answers.getByText(/most by Never team=db \(20\)/).waitFor();
       await answers.getByText(/it would have saved 20 of 20 pages/).waitFor();
       for (const part of await answers.getByRole("heading").all()) {
@@ -79,23 +82,44 @@ test("reports answer how the month was, open the incidents behind each figure, a
     assert.deepEqual((await heat.locator("td").allTextContents()).slice(1, 4), ["0", "20", "0"]);
   });
 
-  await step("figures open the incidents behind them, and the list says which", async () => {
-    await open(main.getByRole("link", { name: /^Without a response/ }));
-    assert.equal(await rows.count(), 10);
+  await step("the days are those of the command", async () => {
+    const { body } = await prism.get<IncidentsReport>("/api/v1/reports/incidents?days=30");
+    assert.equal(Date.parse(body.from), today - 29 * DAY);
+    assert.deepEqual([body.total.pages, body.total.incidents], [40, 30]);
+  });
+
+  await step("figures open the incidents behind them, and the list says which and how many", async () => {
+    await open(main.getByRole("link", { name: /^Without a response 33 % 10 of 30 that paged/ }), 10);
     await page.getByRole("button", { name: "Without a response" }).waitFor();
     await back();
-    await open(main.getByRole("link", { name: /^Pages/ }));
-    assert.equal(await rows.count(), 30);
+    await open(main.getByRole("link", { name: /^First response \(MTTA\) .* nine of ten of 20 within/ }), 20);
     await back();
-    await open(main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Blip team=db" }));
-    assert.equal(await rows.count(), 10);
+    await open(main.getByRole("link", { name: /^Ended by themselves 10/ }), 10);
+    assert.equal(await rows.getByText("1 min", { exact: true }).count(), 10, "how long each lasted");
+    await back();
+    await open(main.getByRole("link", { name: /^Pages 40 of 30 ended incidents/ }), 30);
+    await back();
+    await open(main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Blip team=db" }), 10);
     await page.getByRole("button", { name: "Blip team=db" }).click();
     await eventually("the filter ends", async () => (await rows.count()) === 30);
     await back();
-    await open(main.getByRole("table", { name: "Load of people" }).getByRole("link", { name: "ann", exact: true }));
-    assert.equal(await rows.count(), 10);
+    const load = main.getByRole("table", { name: "Load of people" });
+    await open(load.getByRole("link", { name: "ann", exact: true }), 10);
     await page.getByRole("button", { name: "Paged: ann" }).waitFor();
     await back();
+    await open(main.getByRole("link", { name: "ann: 20 pages at night" }), 10);
+    await page.getByRole("button", { name: "Pages at night" }).waitFor();
+    await back();
+    const bob = load.getByRole("row", { name: /^bob/ });
+    // His pages are 10 at night of "With", and 10 by day of "Blip".
+    for (const [at, name] of [
+      [0, "With"],
+      [1, "Blip"],
+    ] as const) {
+      await open(bob.getByRole("link", { name: "10", exact: true }).nth(at), 10);
+      assert.equal(await rows.getByText(name, { exact: true }).count(), 10);
+      await back();
+    }
     // The last bar with one.
     const volume = main.getByRole("group", { name: /^Incidents: arrow keys/ });
     await volume.focus();
@@ -172,9 +196,20 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const from = new Date(today - 41 * DAY).toISOString();
     const to = new Date(today - 38 * DAY).toISOString();
     await console.visit(page, `/reports?days=own&from=${from}&to=${to}`);
-    await main.getByText("60 pages of 20 incidents in 3 days.", { exact: true }).waitFor();
+    const half = "in the second half 33 % fewer than in the first";
+    await main.getByText(`60 pages of 20 incidents in 3 days, ${half}.`, { exact: true }).waitFor();
+    await main.getByText(/^Nothing lies before, so the second half of the time is compared with/).waitFor();
+    await main.getByText("24 pages, 36 in the first half").waitFor();
     await console.visit(page, `/reports?days=own&from=${to}&to=${from}`);
-    await main.getByText("The first date must be before the last one.").waitFor();
+    await main.getByRole("alert").getByText("The first date must be before the last one.").waitFor();
+    await main.getByText("No figures for these dates").waitFor();
+    assert.equal(await main.getByText(/\d pages? of \d/).count(), 0, "no figures of another time");
+    assert.equal(await main.getByRole("region", { name: "People" }).count(), 0);
+    await main.getByLabel("From").fill("2026-13-45");
+    await main.getByLabel("From").blur();
+    await main.getByText("Write it as").waitFor();
+    await main.getByRole("alert").getByText("Choose both dates.").waitFor();
+    assert.equal(await main.getByText(/\d pages? of \d/).count(), 0);
   });
 
   await step("printed it has no menu, and charts are whole", async () => {
