@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
+import { inflateSync } from "node:zlib";
 import type { IncidentsReport, RoutingDocument } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 import { DAY, type EndedIncident, HOUR, happened, MINUTE } from "./month.ts";
+
+const pagesOf = (pdf: Buffer): number => pdf.toString("latin1").match(/\/Type \/Page\b/g)?.length ?? 0;
+
+/** How many texts the pages of a PDF have; streams of fonts and images have further members. */
+function textsOf(pdf: Buffer): number {
+  const text = pdf.toString("latin1");
+  const streams = [...text.matchAll(/<<\/Filter \/FlateDecode\s+\/Length (\d+)>>\s*stream\r?\n/g)];
+  return streams.reduce((sum, { 0: head, 1: length, index }) => {
+    const start = index + head.length;
+    const content = inflateSync(pdf.subarray(start, start + Number(length))).toString("latin1");
+    return sum + (content.match(/\bT[jJ]\b/g)?.length ?? 0);
+  }, 0);
+}
 
 interface RouteNode {
   readonly routes?: readonly RouteNode[];
@@ -137,6 +151,8 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await page.getByRole("heading", { level: 1, name: "New silence" }).waitFor();
     await page.locator(".chip", { hasText: "alertname=Never" }).waitFor();
     assert.match(await page.getByLabel("Comment").inputValue(), /would have saved 20 pages/);
+    await page.getByText("Proposed by the report: it would have saved 20 of 20 pages", { exact: true }).waitFor();
+    await page.getByText("No firing alert matches now.").waitFor();
     const end = await page.getByLabel("End", { exact: true }).inputValue();
     assert.equal(Math.round((Date.parse(end) - Date.now()) / DAY), 30);
     await console.visit(page, "/reports");
@@ -157,14 +173,24 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const noisy = main.getByRole("table", { name: "Noisiest alerts" });
     await noisy.getByRole("link", { name: "Wait before paging" }).click();
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
+    const proposed = page.getByText("Proposed by the report: it would have saved 10 of 10 pages", { exact: true });
+    await proposed.waitFor();
+    await page.getByText("The change is filled in below, and not saved. The test shows what it does.").waitFor();
+    assert.equal(await page.getByLabel("Labels", { exact: true }).first().inputValue(), 'alertname="Blip", team="db"');
+    await page.getByText("These routes are not saved. Save them to see who would be paged.").waitFor();
+    const outcome = page.getByRole("region", { name: "Incident of default" });
+    await outcome.getByText(/\{alertname="Blip", team="db"\}/).waitFor();
+    await outcome.getByText("after 2 min").waitFor();
     await save();
+    await proposed.waitFor({ state: "detached" });
     const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname="Blip"', 'team="db"'], groupWaitMs: 120_000 });
     assert.doesNotMatch(page.url(), /propose/);
     await console.visit(page, "/reports");
     await noisy.getByRole("link", { name: "Wait before paging" }).click();
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
-    assert.equal(await page.getByRole("button", { name: "Save routes" }).count(), 0, "that route has it already");
+    await page.getByText("These routes have the change already.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Save routes" }).count(), 0);
     await console.visit(page, "/reports");
   });
 
@@ -225,6 +251,22 @@ test("reports answer how the month was, open the incidents behind each figure, a
       ),
     );
     assert.ok(isWhole);
+    await console.visit(page, "/reports?project=default");
+    const head = main.getByText(/^Project Default, .* 00:00:00 UTC to .*Printed \w{3}, \d+ \w{3} \d{4}/);
+    assert.equal(await head.count(), 1, await main.locator(".print-only").innerText());
+    await page.getByText("The routes are saved.").last().waitFor({ state: "hidden" });
+    // By default a PDF has the styles of print.
+    await page.emulateMedia({ media: null });
+    assert.equal(await main.locator(".print-only").isVisible(), false);
+    for (const path of ["/reports", "/reports?days=90", "/reports?days=1"]) {
+      await console.visit(page, path);
+      for (const landscape of [false, true]) {
+        const count = pagesOf(await page.pdf({ format: "A4", landscape }));
+        assert.ok(count >= 1 && count <= 4, `${path}: ${count} pages`);
+        const last = await page.pdf({ format: "A4", landscape, pageRanges: String(count) });
+        assert.ok(textsOf(last) > 0, `the last of ${count} pages of ${path} has text`);
+      }
+    }
     await page.emulateMedia({ media: "screen" });
     await page.setViewportSize({ width: 1280, height: 900 });
   });

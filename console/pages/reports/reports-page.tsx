@@ -20,6 +20,7 @@ import { Figures } from "./figures.tsx";
 import { Noise } from "./noise.tsx";
 import { Course } from "./over-time.tsx";
 import { People } from "./people.tsx";
+import { PrintHead } from "./print-head.tsx";
 import { changeText, LENGTHS, type ReportChoice, type Times, useReportChoice } from "./range.ts";
 import { Schedules } from "./schedules.tsx";
 
@@ -48,6 +49,7 @@ export function ReportsPage() {
         </Button>
       }
     >
+      {data && <PrintHead choice={choice} report={data} />}
       <Controls choice={choice} now={data} />
       {problem !== null && <EmptyState small title="No figures for these dates" text="Correct the dates above." />}
       {isPlaced && problem === null && (

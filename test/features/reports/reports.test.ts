@@ -311,6 +311,32 @@ test("noise: what pages most, with what would have saved pages", async (t) => {
   assert.equal(joined?.withLabels["host"], "h9");
 });
 
+test("a suggestion names a gentler change, and of equal ones the gentlest is first", async (t) => {
+  const site = await ReportWorld.start(t);
+  const ann = (await site.world.member("ann")).id;
+  const times = Array.from({ length: 10 }, (_, n) => n);
+  const given = (name: string, lastsMs: (n: number) => number): Given[] =>
+    times.map((n) => ({ name, at: (n + 1) * DAY - name.length * HOUR, lastsMs: lastsMs(n), pages: [ann] }));
+  await site.happened([
+    ...given("Brief", () => MINUTE),
+    ...given("Half_of", (n) => (n < 6 ? MINUTE : HOUR)),
+    ...given("Long_lasting", (n) => (n < 2 ? MINUTE : HOUR)),
+  ]);
+  const { data } = await site.get<NoiseReport>("noise");
+  const of = (name: string) => data.find(({ key }) => key.startsWith(name))?.suggestions ?? [];
+  assert.deepEqual(
+    of("Brief").map(({ kind }) => kind),
+    ["brief", "unacknowledged"],
+  );
+  const [half] = of("Half_of");
+  assert.equal(half?.kind, "unacknowledged");
+  assert.match(
+    half.text,
+    /saved 10 of 10 pages\. Gentler: with `for` at its source or a group wait of 2 minutes 6 of them, and those/,
+  );
+  assert.match(of("Long_lasting")[0]?.text ?? "", /saved 10 of 10 pages$/);
+});
+
 test("what a suggestion saves is of the whole time of the report", async (t) => {
   const site = await ReportWorld.start(t);
   const ann = (await site.world.member("ann")).id;
