@@ -56,6 +56,7 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
           <Age at={firingSince} />
         ) : (
           <span class="num nowrap">
+            <span class="only-phone">lasted </span>
             {formatDuration(Math.max(1000, Date.parse(resolvedAt) - Date.parse(openedAt)))}
           </span>
         ),

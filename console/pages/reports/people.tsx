@@ -96,6 +96,7 @@ function columnsOf(choice: ReportChoice, report: PeopleReport): readonly Column<
       label: "Most by",
       cell: ({ userId, keys }) => (
         <span class="small">
+          {keys.length === 0 && <span class="faint">—</span>}
           {keys.map(({ key, pages }, at) => (
             <span key={key}>
               {at > 0 && ", "}
@@ -107,6 +108,7 @@ function columnsOf(choice: ReportChoice, report: PeopleReport): readonly Column<
       ),
       width: "wide",
       card: "text",
+      cardLabel: true,
     },
   ];
 }

@@ -2,7 +2,7 @@ import type { Query } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { type Filters, useFilters } from "../../app/filters.ts";
 import { filtersOf, rangeOf } from "../../app/time-range.tsx";
-import { choices, formatDuration, formatNumber, plural } from "../../ui/index.ts";
+import { choices, formatDuration, formatPercent, plural } from "../../ui/index.ts";
 
 const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -69,11 +69,11 @@ function problemOf(own: { readonly from: number; readonly to: number } | null): 
   return own.to - own.from > MAX_DAYS * DAY_MS ? `A report has at most ${MAX_DAYS} days.` : null;
 }
 
-/** "23 % fewer", "as many". */
+/** "23 % fewer", "as many": a number stays with its sign. */
 export function changeText(now: number, before: number, words: readonly [less: string, more: string, same: string]) {
-  const change = Math.round(((now - before) / Math.max(1, before)) * 100);
+  const change = Math.round(((now - before) / Math.max(1, before)) * 100) / 100;
   if (change === 0) return words[2];
-  return `${formatNumber(Math.abs(change))} % ${change < 0 ? words[0] : words[1]}`;
+  return `${formatPercent(Math.abs(change), 0)} ${change < 0 ? words[0] : words[1]}`;
 }
 
 /** A length of time as people say it: without seconds from ten minutes on. */
