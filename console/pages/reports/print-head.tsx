@@ -1,10 +1,16 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useProjects } from "../../app/projects.ts";
 import { formatInstant, UserText } from "../../ui/index.ts";
-import type { ReportChoice, Times } from "./range.ts";
+import type { ReportChoice, ReportSpan } from "./range.ts";
 
 /** On paper alone: what the report is of, and when it was printed. */
-export function PrintHead({ choice: { filters }, report }: { readonly choice: ReportChoice; readonly report: Times }) {
+export function PrintHead({
+  choice: { filters },
+  report,
+}: {
+  readonly choice: ReportChoice;
+  readonly report: ReportSpan;
+}) {
   const { project } = filters.values;
   const projects = useProjects();
   const name = projects.find(({ slug }) => slug === project)?.name ?? (projects.length === 1 ? projects[0]?.name : "");

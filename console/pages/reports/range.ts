@@ -16,7 +16,7 @@ export const LENGTHS = choices({ "7": "7 days", "30": "30 days", "90": "90 days"
 const ABSENT = { days: String(DEFAULT_DAYS), from: "", to: "", project: "" };
 
 /** From when to when a report is, as the API says it. */
-export interface Times {
+export interface ReportSpan {
   readonly from: string;
   readonly to: string;
 }
@@ -34,11 +34,11 @@ export interface ReportChoice {
   /** Parameters of requests for reports. */
   readonly query: Query;
   /** The page of the incidents behind a figure, below the console. @param more filters of their list */
-  readonly list: (of: Times, more?: More) => string;
+  readonly list: (of: ReportSpan, more?: More) => string;
   /** The same as a link. */
-  readonly incidents: (of: Times, more?: More) => string;
+  readonly incidents: (of: ReportSpan, more?: More) => string;
   /** The incidents with pages to a person as a link. @param pages `all`, or those by `day` or at `night` */
-  readonly paged: (of: Times, userId: string, pages: "all" | "day" | "night", more?: More) => string;
+  readonly paged: (of: ReportSpan, userId: string, pages: "all" | "day" | "night", more?: More) => string;
 }
 
 /** What the address of the page chooses. Which days "30 days" are is the API's decision. */

@@ -21,7 +21,7 @@ import { Noise } from "./noise.tsx";
 import { Course } from "./over-time.tsx";
 import { People } from "./people.tsx";
 import { PrintHead } from "./print-head.tsx";
-import { changeText, LENGTHS, type ReportChoice, type Times, useReportChoice } from "./range.ts";
+import { changeText, LENGTHS, type ReportChoice, type ReportSpan, useReportChoice } from "./range.ts";
 import { Schedules } from "./schedules.tsx";
 
 /** `/reports`: is it getting better, who was woken most and by what, which alert is mended first. */
@@ -94,7 +94,7 @@ function Controls({
   now,
 }: {
   readonly choice: ReportChoice;
-  readonly now: Times | undefined;
+  readonly now: ReportSpan | undefined;
 }) {
   const { days } = filters.values;
   const choose = (next: string) =>

@@ -138,7 +138,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     : projects.readable(principal, "events:read", projectId);
   const showing = paged === undefined ? null : projectsOfPaged(context, requireHolder(principal), paged);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
-  const pagedAt = paged && pages && (await wasPagedAt(context, { userId: paged, pages, from, to }));
+  const pagedAt = paged && pages ? await wasPagedAt(context, { userId: paged, pages, from, to }) : undefined;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
     if (byAttention) query = query.where(isUnresolved);
