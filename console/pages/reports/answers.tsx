@@ -63,7 +63,9 @@ function Changes({ compared: { with: other, now, before } }: { readonly compared
   return (
     <>
       {isHalves && (
-        <p class="muted small">Nothing lies before, so the second half of the time is compared with its first half.</p>
+        <p class="muted small">
+          Too little lies before, so the second half of the time is compared with its first half.
+        </p>
       )}
       <ul class="plain-list muted small">
         {parts.map((part) => (

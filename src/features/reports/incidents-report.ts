@@ -82,7 +82,7 @@ export async function incidentsReport(
 /** Less than this share of the incidents, such as before alerts came, says nothing. */
 const LEAST_SHARE = 0.1;
 
-/** With the same length of time before; with nothing there, the second half with the first one. */
+/** With the same length of time before; with too little there, the second half with the first one. */
 async function comparedFigures(
   scan: ReadDb,
   scope: Scope,

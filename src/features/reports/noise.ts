@@ -192,7 +192,7 @@ function gentlerText(incidents: readonly ExaminedIncident[], saves: number): str
   const waiting = pagesOf(shortOf(incidents));
   return waiting < saves * GENTLER_SHARE || waiting === 0
     ? ""
-    : `. Gentler: with \`for\` at its source or a group wait of 2 minutes ${waiting} of them, and those that last still page`;
+    : `. Gentler: \`for\` at its source or a group wait of 2 minutes would have saved ${waiting} of them, and alerts that last would still page`;
 }
 
 function shortOf(incidents: readonly ExaminedIncident[]): readonly ExaminedIncident[] {

@@ -26,7 +26,7 @@ export function comparedLines({ compared, isApproximate }: Readable<IncidentsRep
   if (compared === null) return ["Too few incidents before to compare with"];
   if (compared.with === "before") return [`Before: ${figures(compared.before)}`];
   return [
-    "Nothing lies before, so its second half is compared with its first half:",
+    "Too little lies before, so its second half is compared with its first half:",
     `  First half: ${figures(compared.before)}`,
     `  Second half: ${figures(compared.now)}`,
   ];

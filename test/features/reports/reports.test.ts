@@ -332,7 +332,7 @@ test("a suggestion names a gentler change, and of equal ones the gentlest is fir
   assert.equal(half?.kind, "unacknowledged");
   assert.match(
     half.text,
-    /saved 10 of 10 pages\. Gentler: with `for` at its source or a group wait of 2 minutes 6 of them, and those/,
+    /saved 10 of 10 pages\. Gentler: `for` at its source or a group wait of 2 minutes would have saved 6 of them, and/,
   );
   assert.match(of("Long_lasting")[0]?.text ?? "", /saved 10 of 10 pages$/);
 });

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
+import { LoopTurns } from "../../../core/promises.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS } from "../../../core/time/clock.ts";
 import { calendarOf, datesIn, localTime } from "../../../core/time/local-clock.ts";
 import type { Uses } from "../../../module/feature.ts";
@@ -69,12 +70,15 @@ export async function wasPagedAt(
   currentCaller().charge?.({ steps: found.length * STEPS_PER_PAGE });
   const calendar = calendarOf(settings.current.reports.night, new Set());
   const [first, last] = datesIn(from, to, clock.now());
-  const counted = found.filter(({ at, timezone }) => {
+  const turns = new LoopTurns();
+  const ids = new Set<string>();
+  for (const { incidentId, at, timezone } of found) {
+    await turns.pause();
     const { day, isNight } = localTime(at, timezone, calendar);
-    return day >= first && day <= last && (pages === "all" || isNight === (pages === "night"));
-  });
-  const ids = JSON.stringify([...new Set(counted.map(({ incidentId }) => incidentId))]);
-  return sql<boolean>`id in (select value from json_each(${ids}))`;
+    const isWanted = pages === "all" || isNight === (pages === "night");
+    if (isWanted && day >= first && day <= last) ids.add(incidentId);
+  }
+  return sql<boolean>`id in (select value from json_each(${JSON.stringify([...ids])}))`;
 }
 
 /**
