@@ -98,6 +98,8 @@ export type Controls = Readonly<Record<string, ListFilter>>;
 /** A list with its filters. */
 export interface Listed<T, F extends Controls = Controls> extends ListResult<T>, Filters<keyof F & string> {
   readonly controls: F;
+  /** What the requests of its pages ask for. */
+  readonly query: Query;
 }
 
 const LIMIT = 50;
@@ -120,7 +122,8 @@ export function useListOf<T, F extends Controls = Controls>(
   const values = record((name) => controls[name]?.useValue?.(filters.values[name]) ?? filters.values[name]);
   const given = names.map((name) => [controls[name]?.parameter ?? name, values[name]]);
   const more = typeof query === "function" ? query(values) : query;
-  const list = useList<T>(path, { limit: LIMIT, ...Object.fromEntries(given), ...more });
+  const asked: Query = { limit: LIMIT, ...Object.fromEntries(given), ...more };
+  const list = useList<T>(path, asked);
   const isFiltered = names.some((name) => !controls[name]?.isChoice && filters.values[name] !== absent[name]);
   const clear = () =>
     filters.set(
@@ -129,7 +132,7 @@ export function useListOf<T, F extends Controls = Controls>(
       ) as Partial<typeof absent>,
     );
   return {
-    ...{ ...filters, ...list, controls, values, isFiltered, clear },
+    ...{ ...filters, ...list, controls, query: asked, values, isFiltered, clear },
     bind: (name) => ({ ...filters.bind(name), value: values[name] }),
   };
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { MINUTE } from "../features/alerts/incidents/support.ts";
-import { IncidentWorld, Maker } from "../features/reports/support.ts";
+import { DAY, IncidentWorld, Maker } from "../features/reports/support.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("prism report shows four reports on one page in four forms, and prism incidents export a post-mortem", async (t) => {
@@ -20,7 +20,12 @@ test("prism report shows four reports on one page in four forms, and prism incid
   const groupLabels = JSON.stringify({ alertname: "=cmd|' /C calc'!A0 \u001b[2J" });
   const incident = maker.incident({ openedAt, notifiedAt: openedAt, resolvedAt: openedAt + 5 * MINUTE, groupLabels });
   const page = { incidentId: String(incident["id"]), projectId, userId, createdAt: openedAt, deliveredAt: openedAt };
-  await maker.store([{ incident, log: [], pages: [maker.page(page)] }]);
+  const oldAt = openedAt - 80 * DAY;
+  const old = maker.incident({ openedAt: oldAt, notifiedAt: oldAt, resolvedAt: oldAt + 5 * MINUTE, groupLabels });
+  await maker.store([
+    { incident, log: [], pages: [maker.page(page)] },
+    { incident: old, log: [], pages: [] },
+  ]);
   await prism.parts.offers.reports.collect();
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
   const run = (words: string) => runCli(words.split(" "), options);
@@ -29,7 +34,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
   assert.equal(week.status, 0, week.stderr);
   assert.match(week.stdout, /^Incidents\n {2}1 incident, 1 page; 100 % without a response\n/);
   assert.match(week.stdout, /\nWhat pages most\n {2}=cmd\|.*: 1 page of 1 incident,/);
-  assert.match(week.stdout, /\n {2}No incidents in the time before to compare with\n/);
+  assert.match(week.stdout, /\n {2}Too few incidents before to compare with\n/);
   assert.match(
     week.stdout,
     /\nPeople\n {2}=HYPERLINK\(1\): 1 page, .*, most by =cmd\|.* \(1\); 0 h on call in 0 nights\n/,
@@ -42,7 +47,25 @@ test("prism report shows four reports on one page in four forms, and prism incid
   assert.match(dates.stdout, /^Incidents\n {2}1 incident, 1 page;/);
   const earlier = await run(`report range --from 2026-01-01 --to 2026-01-02`);
   assert.match(earlier.stdout, /^Incidents\n {2}0 incidents, 0 pages;/);
-  assert.match((await run("report range --days 90")).stdout, /^Incidents\n {2}1 incident, 1 page;/);
+  const most = await run("report range --days 90");
+  assert.match(most.stdout, /^Incidents\n {2}2 incidents, 1 page;/);
+  assert.match(
+    most.stdout,
+    /\n {2}Too little lies before, so its second half is compared with its first half:\n {4}First half: 1 incident, 0 pages; first response median –, end median 5 min\n {4}Second half: 1 incident, 1 page;/,
+  );
+  const halves = await run("report range --days 90 --format csv");
+  assert.match(halves.stdout, /incidents,first half,pages,0\r?\n/);
+  assert.match(halves.stdout, /incidents,second half,pages,1\r?\n/);
+  const whole = await runJson<{ incidents: { from: string; to: string } }>(
+    ["report", "range", "--days", "30"],
+    options,
+  );
+  const today = Math.floor(Date.parse(whole.incidents.to) / DAY) * DAY;
+  assert.equal(Date.parse(whole.incidents.from), today - 29 * DAY, "30 days in UTC, with today");
+  const unknown = await run("report week --project defautl");
+  assert.equal(unknown.status, 6);
+  assert.match(unknown.stderr, /there is no project defautl that you may read; did you mean default\?/);
+  assert.match(unknown.stderr, /"prism projects list" lists all/);
   for (const [words, problem] of [
     ["", /say which days/],
     ["--days 90 --from 2026-01-01", /cannot be used with/],
@@ -80,7 +103,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
 
   const rows = await run("export incidents --format csv");
   assert.match(rows.stdout, /^id,number,projectId,title/);
-  assert.equal(rows.stdout.trim().split("\r\n").length, 2);
+  assert.equal(rows.stdout.trim().split("\r\n").length, 3);
   await world.fire("Disk");
   const alerts = await run("export alerts");
   assert.equal(alerts.status, 0, alerts.stderr);

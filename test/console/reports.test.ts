@@ -1,12 +1,39 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import type { RoutingDocument } from "../../src/client/api-types.gen.ts";
+import { inflateSync } from "node:zlib";
+import type { Page } from "playwright-core";
+import type { IncidentsReport, RoutingDocument } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 import { DAY, type EndedIncident, HOUR, happened, MINUTE } from "./month.ts";
+
+const pagesOf = (pdf: Buffer): number => pdf.toString("latin1").match(/\/Type \/Page\b/g)?.length ?? 0;
+
+/** How many texts the pages of a PDF have; streams of fonts and images have further members. */
+function textsOf(pdf: Buffer): number {
+  const text = pdf.toString("latin1");
+  const streams = [...text.matchAll(/<<\/Filter \/FlateDecode\s+\/Length (\d+)>>\s*stream\r?\n/g)];
+  return streams.reduce((sum, { 0: head, 1: length, index }) => {
+    const start = index + head.length;
+    const content = inflateSync(pdf.subarray(start, start + Number(length))).toString("latin1");
+    return sum + (content.match(/\bT[jJ]\b/g)?.length ?? 0);
+  }, 0);
+}
+
+/** On a phone there is no heading above the values of people and schedules: each has its own. */
+async function assertLabelled(page: Page): Promise<void> {
+  for (const name of ["Load of people", "Schedules"]) {
+    const cells = page.getByRole("table", { name }).locator("tbody tr").first().locator("td:not(.to-title)");
+    const labels = await cells.evaluateAll((all) =>
+      all.filter((cell) => cell.checkVisibility()).map((cell) => getComputedStyle(cell, "::before").content),
+    );
+    assert.ok(labels.length >= 4, `${name}: ${labels}`);
+    assert.ok(!labels.includes("none"), `${name}: ${labels}`);
+  }
+}
 
 interface RouteNode {
   readonly routes?: readonly RouteNode[];
@@ -24,10 +51,13 @@ test("reports answer how the month was, open the incidents behind each figure, a
   const page = await console.open("/reports");
   const main = page.locator("main");
   const rows = page.locator("main tbody tr");
-  const open = async (link: ReturnType<typeof main.getByRole>) => {
+  /** Opens the list behind a figure, which says how many it has. */
+  const open = async (link: ReturnType<typeof main.getByRole>, total: number) => {
     await link.click();
     await page.waitForURL(/\/incidents\?/);
     await console.shown(page);
+    await main.page().getByText(`${total} incidents, the latest first.`, { exact: true }).waitFor();
+    assert.equal(await rows.count(), total);
   };
   interface Stored extends Omit<RoutingDocument, "route"> {
     readonly route: RouteNode;
@@ -59,7 +89,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
       await main.getByText("40 pages of 30 incidents in 30 days, 33 % fewer than before.", { exact: true }).waitFor();
       const answers = main.getByRole("region", { name: "In short" });
       await answers.getByText("Yes, it gets better").waitFor();
-      await answers.getByText("ann: 20 pages at night").waitFor();
+      await answers.getByRole("link", { name: "ann: 20 pages at night" }).waitFor();
       await answers.getByText(/most by Never team=db \(20\)/).waitFor();
       await answers.getByText(/it would have saved 20 of 20 pages/).waitFor();
       for (const part of await answers.getByRole("heading").all()) {
@@ -79,23 +109,44 @@ test("reports answer how the month was, open the incidents behind each figure, a
     assert.deepEqual((await heat.locator("td").allTextContents()).slice(1, 4), ["0", "20", "0"]);
   });
 
-  await step("figures open the incidents behind them, and the list says which", async () => {
-    await open(main.getByRole("link", { name: /^Without a response/ }));
-    assert.equal(await rows.count(), 10);
+  await step("the days are those of the command", async () => {
+    const { body } = await prism.get<IncidentsReport>("/api/v1/reports/incidents?days=30");
+    assert.equal(Date.parse(body.from), today - 29 * DAY);
+    assert.deepEqual([body.total.pages, body.total.incidents], [40, 30]);
+  });
+
+  await step("figures open the incidents behind them, and the list says which and how many", async () => {
+    await open(main.getByRole("link", { name: /^Without a response 33 % 10 of 30 that paged/ }), 10);
     await page.getByRole("button", { name: "Without a response" }).waitFor();
     await back();
-    await open(main.getByRole("link", { name: /^Pages/ }));
-    assert.equal(await rows.count(), 30);
+    await open(main.getByRole("link", { name: /^First response \(MTTA\) .* nine of ten of 20 within/ }), 20);
     await back();
-    await open(main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Blip team=db" }));
-    assert.equal(await rows.count(), 10);
+    await open(main.getByRole("link", { name: /^Ended by themselves 10/ }), 10);
+    assert.equal(await rows.getByText("lasted 1 min", { exact: true }).count(), 10, "how long each lasted");
+    await back();
+    await open(main.getByRole("link", { name: /^Pages 40 of 30 ended incidents/ }), 30);
+    await back();
+    await open(main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Blip team=db" }), 10);
     await page.getByRole("button", { name: "Blip team=db" }).click();
     await eventually("the filter ends", async () => (await rows.count()) === 30);
     await back();
-    await open(main.getByRole("table", { name: "Load of people" }).getByRole("link", { name: "ann", exact: true }));
-    assert.equal(await rows.count(), 10);
+    const load = main.getByRole("table", { name: "Load of people" });
+    await open(load.getByRole("link", { name: "ann", exact: true }), 10);
     await page.getByRole("button", { name: "Paged: ann" }).waitFor();
     await back();
+    await open(main.getByRole("link", { name: "ann: 20 pages at night" }), 10);
+    await page.getByRole("button", { name: "Pages at night" }).waitFor();
+    await back();
+    const bob = load.getByRole("row", { name: /^bob/ });
+    // His pages are 10 at night of "With", and 10 by day of "Blip".
+    for (const [at, name] of [
+      [0, "With"],
+      [1, "Blip"],
+    ] as const) {
+      await open(bob.getByRole("link", { name: "10", exact: true }).nth(at), 10);
+      assert.equal(await rows.getByText(name, { exact: true }).count(), 10);
+      await back();
+    }
     // The last bar with one.
     const volume = main.getByRole("group", { name: /^Incidents: arrow keys/ });
     await volume.focus();
@@ -113,6 +164,8 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await page.getByRole("heading", { level: 1, name: "New silence" }).waitFor();
     await page.locator(".chip", { hasText: "alertname=Never" }).waitFor();
     assert.match(await page.getByLabel("Comment").inputValue(), /would have saved 20 pages/);
+    await page.getByText("Proposed by the report: it would have saved 20 of 20 pages", { exact: true }).waitFor();
+    await page.getByText("No firing alert matches now.").waitFor();
     const end = await page.getByLabel("End", { exact: true }).inputValue();
     assert.equal(Math.round((Date.parse(end) - Date.now()) / DAY), 30);
     await console.visit(page, "/reports");
@@ -133,14 +186,24 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const noisy = main.getByRole("table", { name: "Noisiest alerts" });
     await noisy.getByRole("link", { name: "Wait before paging" }).click();
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
+    const proposed = page.getByText("Proposed by the report: it would have saved 10 of 10 pages", { exact: true });
+    await proposed.waitFor();
+    await page.getByText("The change is filled in below, and not saved. The test shows what it does.").waitFor();
+    assert.equal(await page.getByLabel("Labels", { exact: true }).first().inputValue(), 'alertname="Blip", team="db"');
+    await page.getByText("These routes are not saved. Save them to see who would be paged.").waitFor();
+    const outcome = page.getByRole("region", { name: "Incident of default" });
+    await outcome.getByText(/\{alertname="Blip", team="db"\}/).waitFor();
+    await outcome.getByText("after 2 min").waitFor();
     await save();
+    await proposed.waitFor({ state: "detached" });
     const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname="Blip"', 'team="db"'], groupWaitMs: 120_000 });
     assert.doesNotMatch(page.url(), /propose/);
     await console.visit(page, "/reports");
     await noisy.getByRole("link", { name: "Wait before paging" }).click();
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
-    assert.equal(await page.getByRole("button", { name: "Save routes" }).count(), 0, "that route has it already");
+    await page.getByText("These routes have the change already.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Save routes" }).count(), 0);
     await console.visit(page, "/reports");
   });
 
@@ -172,9 +235,20 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const from = new Date(today - 41 * DAY).toISOString();
     const to = new Date(today - 38 * DAY).toISOString();
     await console.visit(page, `/reports?days=own&from=${from}&to=${to}`);
-    await main.getByText("60 pages of 20 incidents in 3 days.", { exact: true }).waitFor();
+    const half = "in the second half 33 % fewer than in the first";
+    await main.getByText(`60 pages of 20 incidents in 3 days, ${half}.`, { exact: true }).waitFor();
+    await main.getByText(/^Too little lies before, so the second half of the time is compared with/).waitFor();
+    await main.getByText("24 pages, 36 in the first half").waitFor();
     await console.visit(page, `/reports?days=own&from=${to}&to=${from}`);
-    await main.getByText("The first date must be before the last one.").waitFor();
+    await main.getByRole("alert").getByText("The first date must be before the last one.").waitFor();
+    await main.getByText("No figures for these dates").waitFor();
+    assert.equal(await main.getByText(/\d pages? of \d/).count(), 0, "no figures of another time");
+    assert.equal(await main.getByRole("region", { name: "People" }).count(), 0);
+    await main.getByLabel("From").fill("2026-13-45");
+    await main.getByLabel("From").blur();
+    await main.getByText("Write it as").waitFor();
+    await main.getByRole("alert").getByText("Choose both dates.").waitFor();
+    assert.equal(await main.getByText(/\d pages? of \d/).count(), 0);
   });
 
   await step("printed it has no menu, and charts are whole", async () => {
@@ -190,6 +264,22 @@ test("reports answer how the month was, open the incidents behind each figure, a
       ),
     );
     assert.ok(isWhole);
+    await console.visit(page, "/reports?project=default");
+    const head = main.getByText(/^Project Default, .* 00:00:00 UTC to .*Printed \w{3}, \d+ \w{3} \d{4}/);
+    assert.equal(await head.count(), 1, await main.locator(".print-only").innerText());
+    await page.getByText("The routes are saved.").last().waitFor({ state: "hidden" });
+    // By default a PDF has the styles of print.
+    await page.emulateMedia({ media: null });
+    assert.equal(await main.locator(".print-only").isVisible(), false);
+    for (const path of ["/reports", "/reports?days=90", "/reports?days=1"]) {
+      await console.visit(page, path);
+      for (const landscape of [false, true]) {
+        const count = pagesOf(await page.pdf({ format: "A4", landscape }));
+        assert.ok(count >= 1 && count <= 4, `${path}: ${count} pages`);
+        const last = await page.pdf({ format: "A4", landscape, pageRanges: String(count) });
+        assert.ok(textsOf(last) > 0, `the last of ${count} pages of ${path} has text`);
+      }
+    }
     await page.emulateMedia({ media: "screen" });
     await page.setViewportSize({ width: 1280, height: 900 });
   });
@@ -241,6 +331,8 @@ test("reports answer how the month was, open the incidents behind each figure, a
     }
   });
 
+  const duty = { projectId: prism.parts.offers.defaultProjectId, name: "Duty", timezone: "UTC" };
+  assert.equal((await prism.post("/api/v1/oncall/schedules", duty)).status, 201);
   for (const [width, theme] of [
     [390, "light"],
     [1280, "dark"],
@@ -250,6 +342,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
       await console.shown(other);
       await other.locator(".uplot canvas").first().waitFor();
       await assertAccessible(other, `reports at ${width}`);
+      if (width === 390) await assertLabelled(other);
     });
   console.assertClean();
 });

@@ -26,6 +26,13 @@ export function countsOf(items: readonly ListedIncident[] | undefined): Counts |
   };
 }
 
+/** The line below the title of a list behind a figure of the reports. */
+export function figureText(total: number | undefined): string {
+  return total === undefined
+    ? "The incidents of a figure, the latest first."
+    : `${plural(total, "incident")}, the latest first.`;
+}
+
 /** The line below the title of the list. */
 export function subtitleOf(counts: Counts | undefined, filter: string): string {
   if (filter === "resolved") return "Resolved incidents, the latest first.";

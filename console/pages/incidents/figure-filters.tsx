@@ -1,5 +1,7 @@
+import type { Query } from "../../app/api.ts";
 import { linkFilter } from "../../app/list-of.tsx";
 import { PersonName } from "../../app/person-name.tsx";
+import { useGet } from "../../app/query.ts";
 
 const COUNTED: Readonly<Record<string, string>> = {
   all: "In reports",
@@ -7,6 +9,12 @@ const COUNTED: Readonly<Record<string, string>> = {
   unacknowledged: "Without a response",
   brief: "Ended within 5 minutes",
   reopened: "Came again",
+};
+
+const PAGES: Readonly<Record<string, string>> = {
+  all: "By day and at night",
+  day: "Pages by day",
+  night: "Pages at night",
 };
 
 function Paged({ id }: { readonly id: string }) {
@@ -24,4 +32,16 @@ export const FIGURE_FILTERS = {
   counted: linkFilter((value) => COUNTED[value] ?? value),
   key: linkFilter((value) => value),
   paged: linkFilter((value) => <Paged id={value} />),
+  pages: linkFilter((value) => PAGES[value] ?? value),
 };
+
+type Values = Readonly<Record<keyof typeof FIGURE_FILTERS, string>>;
+
+/** Whether the list is that of a figure of the reports. */
+export const isOfFigure = ({ counted, key, paged }: Values): boolean => counted !== "" || key !== "" || paged !== "";
+
+/** How many incidents the list has in all, on whichever page; undefined: it is not known, or not of a figure. */
+export function useFigureTotal({ values, query }: { readonly values: Values; readonly query: Query }) {
+  const path = isOfFigure(values) ? "/incidents" : null;
+  return useGet<{ readonly total?: number }>(path, { ...query, limit: 1, page: 1 }).data?.total;
+}

@@ -1,7 +1,7 @@
 import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { MirrorBadge } from "../../app/mirror.tsx";
 import type { Project } from "../../app/projects.ts";
-import { Badge, type Column, Time, UserText } from "../../ui/index.ts";
+import { Badge, type Column, formatDuration, Time, UserText } from "../../ui/index.ts";
 import { actorName, isOpen, stateOf } from "./incident-types.ts";
 import { Age, SeverityBadge } from "./severity.tsx";
 
@@ -51,8 +51,15 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
     },
     {
       label: "Duration",
-      cell: ({ firingSince, resolvedAt }) =>
-        resolvedAt === null ? <Age at={firingSince} /> : <Time at={resolvedAt} />,
+      cell: ({ firingSince, openedAt, resolvedAt }) =>
+        resolvedAt === null ? (
+          <Age at={firingSince} />
+        ) : (
+          <span class="num nowrap">
+            <span class="only-phone">lasted </span>
+            {formatDuration(Math.max(1000, Date.parse(resolvedAt) - Date.parse(openedAt)))}
+          </span>
+        ),
       card: "meta",
       width: "min",
     },

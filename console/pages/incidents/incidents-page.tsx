@@ -8,8 +8,8 @@ import { useProjects } from "../../app/projects.ts";
 import { ChosenTime, rangeOf } from "../../app/time-range.tsx";
 import { Button, Checkbox, choices } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
-import { countsOf, subtitleOf } from "./counts-text.ts";
-import { FIGURE_FILTERS } from "./figure-filters.tsx";
+import { countsOf, figureText, subtitleOf } from "./counts-text.ts";
+import { FIGURE_FILTERS, isOfFigure, useFigureTotal } from "./figure-filters.tsx";
 import { columnsOf, isQuiet, isWaiting } from "./incident-rows.tsx";
 import { noIncidents } from "./no-incidents.tsx";
 import { incidentCounts, notifiedElsewhere } from "./open-incidents.ts";
@@ -34,15 +34,17 @@ const FILTERS = {
   ...FIGURE_FILTERS,
   state: endFilter("State", STATES),
 };
-function queryOf({ state }: { readonly state: string }) {
-  // Resolved incidents are listed by their end.
-  return { state: state === "all" ? "" : state, order: state === "resolved" ? "newest" : "attention" };
+function queryOf({ state, paged }: { readonly state: string; readonly paged: string }) {
+  // Only unresolved ones wait for attention.
+  const isNewest = state === "resolved" || (state === "all" && paged !== "");
+  return { state: state === "all" ? "" : state, order: isNewest ? "newest" : "attention" };
 }
 
 /** Open incidents, and who takes care of them. */
 export function IncidentsPage() {
   const list = useListOf<ListedIncident, typeof FILTERS>("/incidents", FILTERS, queryOf);
   const { state, project, ...others } = list.values;
+  const total = useFigureTotal(list);
   const isWhole = project === "" && Object.values(others).every((value) => value === "");
   const projects = useProjects();
   useAlertingChanges(list.reload, projectIdOf(projects, project));
@@ -51,7 +53,11 @@ export function IncidentsPage() {
     <ListPage<ListedIncident>
       of={list}
       title="Incidents"
-      subtitle={subtitleOf((isWhole ? incidentCounts.value : undefined) ?? countsOf(list.items), state)}
+      subtitle={
+        isOfFigure(list.values)
+          ? figureText(total)
+          : subtitleOf((isWhole ? incidentCounts.value : undefined) ?? countsOf(list.items), state)
+      }
       noun="incident"
       rows={list.items?.toSorted((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)))}
       columns={columnsOf(projects)}

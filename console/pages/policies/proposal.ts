@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { isSameMatcher, type Labels, type Matcher, matcherText, readLabels, readMatchers } from "../../app/matchers.ts";
 import { setParameters } from "../../app/navigate.ts";
+import { type Saving, savingOfAddress } from "../../app/proposed.tsx";
 import { toast } from "../../ui/index.ts";
 import {
   type NodePath,
@@ -16,7 +17,7 @@ import {
 
 /* A change that a link asks for, such as one of the reports: it is filled in, and people save it or not. */
 
-const ABSENT = { propose: "", wait: "", by: "", like: "", bylike: "" };
+const ABSENT = { propose: "", wait: "", by: "", like: "", bylike: "", saves: "", pages: "" };
 
 interface Editing {
   readonly projectId: string;
@@ -25,30 +26,48 @@ interface Editing {
   readonly change: (document: RoutingDocument) => void;
 }
 
+interface Filled {
+  /** It is being made. */
+  readonly isPending: boolean;
+  /** The routes have it already. */
+  readonly isKnown: boolean;
+  /** The route that it changes or adds. */
+  readonly path?: NodePath | undefined;
+}
+
+interface Proposal extends Filled {
+  /** Null: nothing is proposed, or it is not known what it saves. */
+  readonly saving: Saving | null;
+}
+
 /**
  * Fills in the change of the address, once. `labels` are the matchers of alerts, `like` are the labels of one of
  * them; `by` and `bylike` are those of other alerts. `propose=route`, `wait` (with `wait` in ms) and `group` change
  * the route that takes only these alerts now, or add one below the route that takes them; `group` is for both.
  * `inhibit` adds a rule by which the others inhibit them.
- * @returns the changed route
  */
-export function useProposal({ projectId, document, readOnly, change }: Editing): NodePath | undefined {
-  const [changed, setChanged] = useState<NodePath>();
+export function useProposal({ projectId, document, readOnly, change }: Editing): Proposal {
+  const [{ kind, matchers, saving, textOf }] = useState(givenByAddress);
+  const isGiven = kind !== "" && !readOnly && matchers !== undefined;
+  const [state, setState] = useState<Filled>({ isPending: isGiven, isKnown: false });
   useEffect(() => {
-    const given = new URLSearchParams(location.search);
-    const textOf = (name: string) => given.get(name) ?? "";
-    const kind = textOf("propose");
-    const matchers = readMatchers(textOf("labels"));
-    if (kind === "" || readOnly || matchers === undefined) return;
-    setParameters(ABSENT, ABSENT);
+    if (!isGiven) return;
+    const like = textOf("like");
+    // What is tested is such an alert.
+    setParameters({ ...ABSENT, ...(like === "" ? {} : { labels: like }) }, ABSENT);
+    const fill = (next: RoutingDocument, path?: NodePath) => {
+      const isKnown = JSON.stringify(next) === JSON.stringify(document);
+      if (!isKnown) change(next);
+      setState({ isPending: false, isKnown, path });
+    };
     if (kind === "inhibit") {
-      change(withInhibition(document, textOf("by"), matchers));
+      fill(withInhibition(document, textOf("by"), matchers));
       return;
     }
     const { route } = document;
     const wait = Number(textOf("wait"));
     const propose = async (): Promise<Proposed> => {
-      const own = await placeOf(route, labelsOf(textOf("like"), matchers), projectId);
+      const own = await placeOf(route, labelsOf(like, matchers), projectId);
       const others = readMatchers(textOf("by"));
       if (kind === "group" && others !== undefined) {
         const other = await placeOf(route, labelsOf(textOf("bylike"), others), projectId);
@@ -56,13 +75,24 @@ export function useProposal({ projectId, document, readOnly, change }: Editing):
       }
       return { parent: own.path, matchers, settings: wait > 0 ? { groupWaitMs: wait } : {} };
     };
-    propose().then((proposed) => {
-      const { root, path } = withRoute(route, proposed);
-      change({ ...document, route: root });
-      setChanged(path);
-    }, toast.error);
+    propose().then(
+      (proposed) => {
+        const { root, path } = withRoute(route, proposed);
+        fill({ ...document, route: root }, path);
+      },
+      (error: unknown) => {
+        toast.error(error);
+        setState({ isPending: false, isKnown: false });
+      },
+    );
   }, []);
-  return changed;
+  return { ...state, saving: isGiven ? saving : null };
+}
+
+function givenByAddress() {
+  const given = new URLSearchParams(location.search);
+  const textOf = (name: string) => given.get(name) ?? "";
+  return { kind: textOf("propose"), matchers: readMatchers(textOf("labels")), saving: savingOfAddress(), textOf };
 }
 
 /** Labels of an alert; without them those that its matchers say. */

@@ -14,6 +14,8 @@ interface Props {
   /** The unsaved document; undefined: the stored one. */
   readonly document: RoutingDocument | undefined;
   readonly policies: readonly Policy[];
+  /** The document is being changed: the test of the address comes after that. */
+  readonly waits: boolean;
   readonly onMatches: (matches: readonly RouteMatch[]) => void;
 }
 
@@ -27,7 +29,7 @@ interface Tested {
 }
 
 /** Labels and a time in; path, policy and people out. */
-export function RouteTest({ projectId, document, policies, onMatches }: Props) {
+export function RouteTest({ projectId, document, policies, waits, onMatches }: Props) {
   const [given, setGiven] = useQueryState("labels");
   const [givenAt, setGivenAt] = useQueryState("at");
   const [text, setText] = useState(given);
@@ -51,7 +53,7 @@ export function RouteTest({ projectId, document, policies, onMatches }: Props) {
     }
   };
   useEffect(() => {
-    if (given === "") return;
+    if (given === "" || waits) return;
     if (labels === undefined) setState({});
     else void run();
   }, []);

@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { ManagedNotice, useLock } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
+import { ProposedBanner } from "../../app/proposed.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, Form, isPending, toast } from "../../ui/index.ts";
 import { InhibitRules } from "./inhibit-rules.tsx";
@@ -36,12 +37,21 @@ export function RoutesEditor({ routing, reload }: { readonly routing: Routing; r
     toast.ok("The routes are saved. Open incidents keep the settings of their route.");
   };
   const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });
-  const added = useProposal({ projectId: base.projectId, document: draft, readOnly, change: setDraft });
+  const proposal = useProposal({ projectId: base.projectId, document: draft, readOnly, change: setDraft });
   const intervals = draft.timeIntervals.map(({ name }) => name);
   return (
     <div class="stack">
       {isWritable && <ManagedNotice kind="routes" id={routing.projectId} />}
+      {proposal.saving && (proposal.isPending || proposal.isKnown || isDirty) && (
+        <ProposedBanner saving={proposal.saving}>
+          {proposal.isKnown
+            ? "These routes have the change already."
+            : "The change is filled in below, and not saved. The test shows what it does."}
+        </ProposedBanner>
+      )}
       <RouteTest
+        key={`proposal ${proposal.isPending}`}
+        waits={proposal.isPending}
         projectId={base.projectId}
         document={isDirty ? draft : undefined}
         policies={policies ?? []}
@@ -60,7 +70,7 @@ export function RoutesEditor({ routing, reload }: { readonly routing: Routing; r
             readOnly={readOnly}
             traffic={isCounted ? traffic : undefined}
             isCounting={isPending(counted)}
-            added={added}
+            added={proposal.path}
           />
           <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
             <TimeIntervals

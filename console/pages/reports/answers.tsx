@@ -1,24 +1,21 @@
 import type { IncidentsReport, NoiseReport, PeopleReport } from "../../../src/client/api-types.gen.ts";
 import { Card, formatNumber, Link, plural, UserText } from "../../ui/index.ts";
-import { isComparable, type ReportChoice, spanText } from "./range.ts";
+import { type ReportChoice, spanText } from "./range.ts";
 import { helpText, SuggestionActions } from "./suggestion.tsx";
-
-type Total = IncidentsReport["total"];
 
 interface Props {
   readonly choice: ReportChoice;
-  readonly now: Total;
-  readonly before: Total;
+  readonly incidents: IncidentsReport;
   readonly noise: NoiseReport;
   /** Undefined: the caller sees no one's. */
   readonly people: PeopleReport | undefined;
 }
 
 /** The three questions that a month ends with. */
-export function Answers({ choice, now, before, noise, people }: Props) {
+export function Answers({ choice, incidents, noise, people }: Props) {
   return (
     <section class="report-answers" aria-label="In short">
-      <Better choice={choice} now={now} before={before} />
+      <Better compared={incidents.compared} />
       <Woken choice={choice} people={people} noise={noise} />
       <First choice={choice} noise={noise} />
     </section>
@@ -28,9 +25,10 @@ export function Answers({ choice, now, before, noise, people }: Props) {
 /** A change by less is none. */
 const NOTABLE = 0.1;
 
+type Compared = IncidentsReport["compared"];
+
 /** Better if both are no worse and one is better. */
-function verdictOf(now: Total, before: Total): string {
-  if (!isComparable(now, before)) return "Nothing to compare with";
+function verdictOf({ now, before }: NonNullable<Compared>): string {
   const changes = [
     [now.pages, before.pages],
     [now.ack.median, before.ack.median],
@@ -41,39 +39,53 @@ function verdictOf(now: Total, before: Total): string {
   return isBetter ? "Yes, it gets better" : isWorse ? "No, it gets worse" : "About the same";
 }
 
-function Better({ choice: { text }, now, before }: Pick<Props, "choice" | "now" | "before">) {
-  const parts = [
-    `${plural(now.pages, "page")}, ${formatNumber(before.pages)} before`,
-    spanChange("First response", now.ack.median, before.ack.median),
-    spanChange("End", now.resolve.median, before.resolve.median),
-  ].filter((part) => part !== null);
+function Better({ compared }: { readonly compared: Compared }) {
   return (
     <Card title="Is it getting better?">
-      <p class="report-answer">{verdictOf(now, before)}</p>
-      {isComparable(now, before) ? (
-        <ul class="plain-list muted small">
-          {parts.map((part) => (
-            <li key={part}>{part}</li>
-          ))}
-        </ul>
+      <p class="report-answer">{compared === null ? "Nothing to compare with" : verdictOf(compared)}</p>
+      {compared === null ? (
+        <p class="muted small">Too few incidents ended before to say it.</p>
       ) : (
-        <p class="muted small">{`${plural(before.incidents, "incident")} ended in the ${text} before.`}</p>
+        <Changes compared={compared} />
       )}
     </Card>
   );
 }
 
-function spanChange(label: string, now: number | null, before: number | null): string | null {
+function Changes({ compared: { with: other, now, before } }: { readonly compared: NonNullable<Compared> }) {
+  const isHalves = other === "firstHalf";
+  const earlier = isHalves ? "in the first half" : "before";
+  const parts = [
+    `${plural(now.pages, "page")}, ${formatNumber(before.pages)} ${earlier}`,
+    spanChange("First response", now.ack.median, before.ack.median, earlier),
+    spanChange("End", now.resolve.median, before.resolve.median, earlier),
+  ].filter((part) => part !== null);
+  return (
+    <>
+      {isHalves && (
+        <p class="muted small">
+          Too little lies before, so the second half of the time is compared with its first half.
+        </p>
+      )}
+      <ul class="plain-list muted small">
+        {parts.map((part) => (
+          <li key={part}>{part}</li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function spanChange(label: string, now: number | null, before: number | null, earlier: string): string | null {
   if (now === null) return null;
-  const earlier = before === null ? "" : `, ${spanText(before)} before`;
-  return `${label}: median ${spanText(now)}${earlier}`;
+  return `${label}: median ${spanText(now)}${before === null ? "" : `, ${spanText(before)} ${earlier}`}`;
 }
 
 function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {
   const title = people === undefined || people.others ? "Who was woken most?" : "How often were you woken?";
   const [most] = people?.data ?? [];
   const pages = most ? most.pagesDay + most.pagesNight : 0;
-  if (!most || pages === 0)
+  if (!people || !most || pages === 0)
     return (
       <Card title={title}>
         <p class="report-answer">{people ? (people.others ? "No one was paged" : "Never") : "Not shown"}</p>
@@ -88,17 +100,19 @@ function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noi
   return (
     <Card title={title}>
       <p class="report-answer">
-        <Link href={choice.incidents({ paged: most.userId })}>{most.name || "Without a name"}</Link>
-        {most.pagesNight > 0
-          ? `: ${plural(most.pagesNight, "page")} at night`
-          : `: ${plural(pages, "page")}, none at night`}
+        <Link href={choice.paged(people, most.userId, most.pagesNight > 0 ? "night" : "all")}>
+          {most.name || "Without a name"}
+          {most.pagesNight > 0
+            ? `: ${plural(most.pagesNight, "page")} at night`
+            : `: ${plural(pages, "page")}, none at night`}
+        </Link>
       </p>
       <p class="muted small">
         {`${plural(most.sleepBreaks, "sleep break")}, ${formatNumber(pages)} of ${plural(noise.pages, "page")} in all`}
         {key !== undefined && (
           <>
             {"; most by "}
-            <Link href={choice.incidents({ paged: most.userId, key: key.key })}>{key.key}</Link>
+            <Link href={choice.paged(people, most.userId, "all", { key: key.key })}>{key.key}</Link>
             {` (${formatNumber(key.pages)})`}
           </>
         )}
@@ -121,7 +135,7 @@ function First({ choice, noise }: Pick<Props, "choice" | "noise">) {
       ) : (
         <>
           <p class="report-answer">
-            <Link href={choice.incidents({ key: first.key })}>{first.key}</Link>
+            <Link href={choice.incidents(noise, { key: first.key })}>{first.key}</Link>
           </p>
           <p class="muted small">
             {suggestion === undefined ? (

@@ -26,7 +26,8 @@ interface Props {
 const FIRST = 10;
 
 /** What pages most, with what would quiet it. */
-export function Noise({ choice, report: { data } }: Props) {
+export function Noise({ choice, report }: Props) {
+  const { data } = report;
   const [isWhole, setWhole] = useState(false);
   const projects = useProjects();
   const hidden = isWhole ? 0 : Math.max(0, data.length - FIRST);
@@ -37,7 +38,7 @@ export function Noise({ choice, report: { data } }: Props) {
         label="Noisiest alerts"
         rows={data.slice(0, data.length - hidden)}
         rowKey={({ projectId, key }) => `${projectId} ${key}`}
-        columns={columnsOf(choice, projects)}
+        columns={columnsOf(choice, report, projects)}
         empty={<EmptyState small title="No alert paged anyone" text="Alerts with most pages are listed here." />}
       />
       {hidden > 0 && (
@@ -51,14 +52,18 @@ export function Noise({ choice, report: { data } }: Props) {
   );
 }
 
-function columnsOf(choice: ReportChoice, projects: readonly Project[]): readonly Column<NoisyKey>[] {
+function columnsOf(
+  choice: ReportChoice,
+  report: NoiseReport,
+  projects: readonly Project[],
+): readonly Column<NoisyKey>[] {
   const share = (n: number | null) => <span class="num nowrap">{n === null ? "—" : formatPercent(n, 0)}</span>;
   return [
     {
       label: "Alert",
       cell: ({ key, projectId }) => (
         <span class="report-name">
-          <Link href={choice.incidents({ key, ...projectFilter(projects, projectId) })}>{key}</Link>
+          <Link href={choice.incidents(report, { key, ...projectFilter(projects, projectId) })}>{key}</Link>
         </span>
       ),
       card: "title",

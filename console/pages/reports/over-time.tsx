@@ -15,7 +15,8 @@ type Group = IncidentsReport["data"][number];
 
 /** How the numbers went over the time: times of response and end, incidents by severity. */
 export function Course({ choice, report }: Props) {
-  const { from, to, step } = choice;
+  const { step } = choice;
+  const [from, to] = [Date.parse(report.from), Date.parse(report.to)];
   const stepMs = step === "day" ? DAY_MS : 7 * DAY_MS;
   const { starts, groups } = useMemo(() => periodsOf(report, from, to, stepMs), [report, from, to, stepMs]);
   const by = step === "day" ? "by day" : "by week";
@@ -31,7 +32,7 @@ export function Course({ choice, report }: Props) {
             label: look,
             values: groups.map((group) => group?.severities[look] ?? 0),
           }))}
-          onRange={(start, end) => navigate(choice.list({ ...filtersOf(Math.max(start, from), Math.min(end, to)) }))}
+          onRange={(start, end) => navigate(choice.list(filtersOf(Math.max(start, from), Math.min(end, to))))}
         />
       </Card>
       <div class="grid2">

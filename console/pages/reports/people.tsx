@@ -30,7 +30,8 @@ export function People({ choice, query }: Props) {
   );
 }
 
-function Load({ choice, report: { data, others } }: { readonly choice: ReportChoice; readonly report: PeopleReport }) {
+function Load({ choice, report }: { readonly choice: ReportChoice; readonly report: PeopleReport }) {
+  const { data, others } = report;
   const paged = data.filter(({ hours }) => hours.some((n) => n > 0));
   return (
     <>
@@ -50,7 +51,7 @@ function Load({ choice, report: { data, others } }: { readonly choice: ReportCho
         label="Load of people"
         rows={data}
         rowKey={({ userId }) => userId}
-        columns={columnsOf(choice)}
+        columns={columnsOf(choice, report)}
         empty={<EmptyState small title="No one was paged or on call" text="Whom pages reach is listed here." />}
       />
     </>
@@ -59,23 +60,34 @@ function Load({ choice, report: { data, others } }: { readonly choice: ReportCho
 
 const nameOf = ({ name }: PersonLoad): string => name || "Without a name";
 
-function columnsOf(choice: ReportChoice): readonly Column<PersonLoad>[] {
+function columnsOf(choice: ReportChoice, report: PeopleReport): readonly Column<PersonLoad>[] {
   const count = (label: string, of: (load: PersonLoad) => number, priority?: 2 | 3): Column<PersonLoad> => ({
     ...{ label, cell: (load) => <Num n={of(load)} digits={1} />, align: "end", width: "min", card: "meta" },
     priority,
+  });
+  const pages = (label: string, name: "day" | "night", of: (load: PersonLoad) => number): Column<PersonLoad> => ({
+    ...count(label, of),
+    cell: (load) =>
+      of(load) === 0 ? (
+        <Num n={0} />
+      ) : (
+        <Link href={choice.paged(report, load.userId, name)}>
+          <Num n={of(load)} />
+        </Link>
+      ),
   });
   return [
     {
       label: "Person",
       cell: (load) => (
         <span class="report-name short">
-          <Link href={choice.incidents({ paged: load.userId })}>{nameOf(load)}</Link>
+          <Link href={choice.paged(report, load.userId, "all")}>{nameOf(load)}</Link>
         </span>
       ),
       card: "title",
     },
-    count("Pages at night", ({ pagesNight }) => pagesNight),
-    count("By day", ({ pagesDay }) => pagesDay),
+    pages("Pages at night", "night", ({ pagesNight }) => pagesNight),
+    pages("By day", "day", ({ pagesDay }) => pagesDay),
     count("On weekends", ({ pagesWeekend }) => pagesWeekend, 3),
     count("Sleep breaks", ({ sleepBreaks }) => sleepBreaks),
     count("Hours on call", ({ onCallHours }) => onCallHours, 2),
@@ -84,10 +96,11 @@ function columnsOf(choice: ReportChoice): readonly Column<PersonLoad>[] {
       label: "Most by",
       cell: ({ userId, keys }) => (
         <span class="small">
+          {keys.length === 0 && <span class="faint">—</span>}
           {keys.map(({ key, pages }, at) => (
             <span key={key}>
               {at > 0 && ", "}
-              <Link href={choice.incidents({ paged: userId, key })}>{key}</Link>
+              <Link href={choice.paged(report, userId, "all", { key })}>{key}</Link>
               {` (${formatNumber(pages)})`}
             </span>
           ))}
@@ -95,6 +108,7 @@ function columnsOf(choice: ReportChoice): readonly Column<PersonLoad>[] {
       ),
       width: "wide",
       card: "text",
+      cardLabel: true,
     },
   ];
 }

@@ -1,5 +1,6 @@
 import { Printer } from "lucide";
 import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from "../../../src/client/api-types.gen.ts";
+import type { Query } from "../../app/api.ts";
 import { ProjectFilter } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
@@ -19,52 +20,50 @@ import { Figures } from "./figures.tsx";
 import { Noise } from "./noise.tsx";
 import { Course } from "./over-time.tsx";
 import { People } from "./people.tsx";
-import { changeText, isComparable, LENGTHS, type ReportChoice, useReportChoice } from "./range.ts";
+import { PrintHead } from "./print-head.tsx";
+import { changeText, LENGTHS, type ReportChoice, type ReportSpan, useReportChoice } from "./range.ts";
 import { Schedules } from "./schedules.tsx";
 
 /** `/reports`: is it getting better, who was woken most and by what, which alert is mended first. */
 export function ReportsPage() {
   const choice = useReportChoice();
-  const { query, step } = choice;
-  const incidents = useGet<IncidentsReport>("/reports/incidents", { ...query, by: step });
-  const before = useGet<IncidentsReport>("/reports/incidents", { ...choice.before, by: "project" });
-  const noise = useGet<NoiseReport>("/reports/noise", query);
-  const people = useGet<PeopleReport>("/reports/people", query);
-  const schedules = useGet<SchedulesReport>("/reports/schedules", query);
-  const failed = [incidents, before, noise].find(({ data, error }) => error && !data);
+  const { query, step, problem } = choice;
+  const get = <T,>(path: string, more: Query = {}) =>
+    useGet<T>(problem === null ? `/reports/${path}` : null, { ...query, ...more });
+  const incidents = get<IncidentsReport>("incidents", { by: step, compare: true });
+  const noise = get<NoiseReport>("noise");
+  const people = get<PeopleReport>("people");
+  const schedules = get<SchedulesReport>("schedules");
+  const failed = [incidents, noise].find(({ data, error }) => error && !data);
   const { data } = incidents;
   // The choice of a project moves what is below it.
   const isPlaced = useProjects().length > 0 || data !== undefined;
-  const isReady = data && before.data && noise.data && (people.data || people.error);
+  const isReady = data && noise.data && (people.data || people.error);
   return (
     <Page
       title="Reports"
-      subtitle={subtitleOf(choice, data, before.data)}
+      subtitle={subtitleOf(choice, data)}
       actions={
         <Button icon={Printer} onClick={() => print()}>
           Print
         </Button>
       }
     >
-      <Controls choice={choice} />
-      {isPlaced && (
+      {data && <PrintHead choice={choice} report={data} />}
+      <Controls choice={choice} now={data} />
+      {problem !== null && <EmptyState small title="No figures for these dates" text="Correct the dates above." />}
+      {isPlaced && problem === null && (
         <div class="stack s5">
           {failed ? (
             <ErrorState error={failed.error} retry={failed.reload} />
-          ) : !isReady || !data || !before.data || !noise.data ? (
+          ) : !isReady || !data || !noise.data ? (
             <Skeleton kind="cards" count={3} />
           ) : data.total.incidents === 0 ? (
             <None choice={choice} />
           ) : (
             <>
-              <Answers
-                choice={choice}
-                now={data.total}
-                before={before.data.total}
-                noise={noise.data}
-                people={people.data}
-              />
-              <Figures choice={choice} now={data.total} before={before.data.total} isApproximate={data.isApproximate} />
+              <Answers choice={choice} incidents={data} noise={noise.data} people={people.data} />
+              <Figures choice={choice} report={data} />
               <Noise choice={choice} report={noise.data} />
               <Course choice={choice} report={data} />
             </>
@@ -77,23 +76,29 @@ export function ReportsPage() {
   );
 }
 
-function subtitleOf({ text }: ReportChoice, now?: IncidentsReport, before?: IncidentsReport): string {
-  if (!now || !before) return "How often people were woken, by what, and how fast they answered.";
-  const { incidents, pages } = now.total;
-  const compared = isComparable(now.total, before.total)
-    ? `, ${changeText(pages, before.total.pages, ["fewer than", "more than", "as many as"])} before`
-    : "";
-  return `${plural(pages, "page")} of ${plural(incidents, "incident")} in ${text}${compared}.`;
+function subtitleOf({ text }: ReportChoice, report: IncidentsReport | undefined): string {
+  if (!report) return "How often people were woken, by what, and how fast they answered.";
+  const { incidents, pages } = report.total;
+  return `${plural(pages, "page")} of ${plural(incidents, "incident")} in ${text}${changeOf(report)}.`;
 }
 
-function Controls({ choice: { filters, from, to, problem } }: { readonly choice: ReportChoice }) {
+function changeOf({ compared }: IncidentsReport): string {
+  if (compared === null) return "";
+  const change = changeText(compared.now.pages, compared.before.pages, ["fewer than", "more than", "as many as"]);
+  return compared.with === "before" ? `, ${change} before` : `, in the second half ${change} in the first`;
+}
+
+/** @param now the report of the time that "Other" begins with */
+function Controls({
+  choice: { filters, problem },
+  now,
+}: {
+  readonly choice: ReportChoice;
+  readonly now: ReportSpan | undefined;
+}) {
   const { days } = filters.values;
   const choose = (next: string) =>
-    filters.set(
-      next === "own"
-        ? { days: next, from: new Date(from).toISOString(), to: new Date(to).toISOString() }
-        : { days: next, from: "", to: "" },
-    );
+    filters.set({ days: next, from: (next === "own" && now?.from) || "", to: (next === "own" && now?.to) || "" });
   return (
     <Toolbar label="Time and project" end={<ProjectFilter small by="slug" {...filters.bind("project")} />}>
       <Segmented small label="Time" value={days} onChange={choose} options={LENGTHS} />
@@ -104,7 +109,7 @@ function Controls({ choice: { filters, from, to, problem } }: { readonly choice:
         </>
       )}
       {problem !== null && (
-        <span class="text-bad small" role="status">
+        <span class="text-bad small" role="alert">
           {problem}
         </span>
       )}

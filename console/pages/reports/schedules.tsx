@@ -72,8 +72,14 @@ function columnsOf(projects: readonly Project[]): readonly Column<ScheduleLoad>[
       width: "min",
       card: "meta",
     },
-    { label: "Shares of the time", cell: (load) => <Shares load={load} />, width: "min", card: "meta" },
-    { label: "Without anyone", cell: (load) => <Gaps load={load} />, width: "wide", card: "text" },
+    {
+      label: "Shares of the time",
+      cell: (load) => <Shares load={load} />,
+      width: "min",
+      card: "meta",
+      cardLabel: true,
+    },
+    { label: "Without anyone", cell: (load) => <Gaps load={load} />, width: "wide", card: "text", cardLabel: true },
   ];
 }
 

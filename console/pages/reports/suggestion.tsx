@@ -3,6 +3,7 @@ import { href } from "../../app/base.ts";
 import { type Labels, matchersOf, matcherText } from "../../app/matchers.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useProjects } from "../../app/projects.ts";
+import { savingParameters } from "../../app/proposed.tsx";
 import { Button } from "../../ui/index.ts";
 
 type NoisyKey = NoiseReport["data"][number];
@@ -15,14 +16,15 @@ interface Change {
   readonly needs: "silences:write" | "policies:write";
 }
 
-/** The pages on which the change is made, with it filled in. */
+/** The pages on which the change is made, with it filled in, the gentlest first. */
 function changesOf(
   { kind, matchers, labels: like, withMatchers, withLabels, groupWaitMs, saves }: Suggestion,
   project: string,
+  pages: number,
 ): readonly Change[] {
   const labels = matchers.join(", ");
   const to = (path: string, given: Readonly<Record<string, string>>) =>
-    `${path}?${new URLSearchParams({ project, ...given })}`;
+    `${path}?${new URLSearchParams({ project, ...given, ...savingParameters({ saves, pages }) })}`;
   const routes = (given: Readonly<Record<string, string>>) =>
     to("/policies/routes", { labels, like: labelsText(like), ...given });
   const comment = `No one responded in 30 days; it would have saved ${saves} pages`;
@@ -30,8 +32,8 @@ function changesOf(
   switch (kind) {
     case "unacknowledged":
       return [
-        { label: "Silence it", path: to("/silences/new", { labels, comment, for: "30d" }), needs: "silences:write" },
         route,
+        { label: "Silence it", path: to("/silences/new", { labels, comment, for: "30d" }), needs: "silences:write" },
       ];
     case "brief":
       return [
@@ -44,13 +46,13 @@ function changesOf(
     default:
       return [
         {
-          label: "Inhibit it",
-          path: routes({ propose: "inhibit", by: withMatchers.join(", ") }),
+          label: "Group it",
+          path: routes({ propose: "group", by: withMatchers.join(", "), bylike: labelsText(withLabels) }),
           needs: "policies:write",
         },
         {
-          label: "Group it",
-          path: routes({ propose: "group", by: withMatchers.join(", "), bylike: labelsText(withLabels) }),
+          label: "Inhibit it",
+          path: routes({ propose: "inhibit", by: withMatchers.join(", ") }),
           needs: "policies:write",
         },
       ];
@@ -76,7 +78,7 @@ export function SuggestionActions({
   readonly suggestion: Suggestion;
 }) {
   const project = useProjects().find(({ id }) => id === noisy.projectId)?.slug ?? noisy.projectId;
-  const changes = suggestion.matchers.length === 0 ? [] : changesOf(suggestion, project);
+  const changes = suggestion.matchers.length === 0 ? [] : changesOf(suggestion, project, noisy.pages);
   const shown = changes.filter(({ needs }) => canInProject(needs) === true);
   if (shown.length === 0) return null;
   return (

@@ -5,6 +5,7 @@ import { LoadedPage } from "../../app/loaded-page.tsx";
 import { matchersOf, readLabels } from "../../app/matchers.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { savingOfAddress } from "../../app/proposed.tsx";
 import { useQuery } from "../../app/query.ts";
 import { SilenceForm, type Start, startOf } from "./silence-form.tsx";
 import { timesOf } from "./times.ts";
@@ -24,7 +25,7 @@ export function NewSilence({ params }: PageProps) {
   });
   if (!isGiven) {
     const matchers = matchersOf(readLabels(labels) ?? {});
-    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment }} />;
+    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment }} saving={savingOfAddress()} />;
   }
   return (
     <LoadedPage title="New silence" query={query}>

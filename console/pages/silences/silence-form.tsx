@@ -7,6 +7,7 @@ import type { Matcher } from "../../app/matchers.ts";
 import { navigate } from "../../app/navigate.ts";
 import { usePreview } from "../../app/preview.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
+import { ProposedBanner, type Saving } from "../../app/proposed.tsx";
 import { invalidate } from "../../app/query.ts";
 import { Fields } from "../../forms/fields.tsx";
 import { silence as described } from "../../forms/silence.gen.ts";
@@ -30,7 +31,14 @@ export function startOf(silence: SilenceDetail): Start {
   return { matchers, comment, projectId, times: recurrence ? timesOf(silence) : timesOf() };
 }
 
-export function SilenceForm({ start, silence }: { readonly start: Start; readonly silence?: SilenceDetail }) {
+interface Props {
+  readonly start: Start;
+  readonly silence?: SilenceDetail;
+  /** It is proposed by the reports. */
+  readonly saving?: Saving | null;
+}
+
+export function SilenceForm({ start, silence, saving = null }: Props) {
   const [chosen, setProject, projects] = useProjectChoice();
   const [matchers, setMatchers] = useState(start.matchers);
   const [times, setTimes] = useState(start.times);
@@ -66,6 +74,11 @@ export function SilenceForm({ start, silence }: { readonly start: Start; readonl
       subtitle="Matching alerts fire and resolve as before, but notify no one while it is active."
       breadcrumb={[{ label: "Silences", href: href("/silences") }, ...back]}
     >
+      {saving && (
+        <ProposedBanner saving={saving}>
+          The silence is filled in, and not saved. What it hits now is shown with it.
+        </ProposedBanner>
+      )}
       <Form onSubmit={save} label="Silence">
         <div class="two">
           <div class="stack">

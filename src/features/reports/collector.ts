@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { Histogram } from "../../core/metrics.ts";
 import { type EpochMs, MINUTE_MS } from "../../core/time/clock.ts";
+import { type Calendar, calendarOf, localTime } from "../../core/time/local-clock.ts";
 import { type Periodic, periodic } from "../../core/time/periodic.ts";
 import type { Uses } from "../../module/feature.ts";
 import { later, rowsOf, type Trx } from "../../store/database.ts";
 import { Slices } from "../../store/retention.ts";
 import { ackMsOf, addFact, type EndMark, endedAfter, factOf, type IncidentFact } from "./facts.ts";
-import { type Calendar, calendarOf, holidaysIn, localTime } from "./local-days.ts";
+import { holidaysIn } from "./local-days.ts";
 import { type Arrived, arrivedIn, daysWith, saveDay } from "./person-days.ts";
 
 export type CollectorParts = Uses<"db" | "clock" | "log" | "metrics" | "settings" | "steadyClock">;

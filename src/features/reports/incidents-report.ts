@@ -1,6 +1,6 @@
 import { currentCaller, type Principal } from "../../core/caller.ts";
 import { invalidField } from "../../core/errors.ts";
-import { DAY_MS } from "../../core/time/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import { IS_BRIEF } from "../alerts/index.ts";
 import { IN_FACTS } from "./facts.ts";
@@ -75,7 +75,29 @@ export async function incidentsReport(
   const sorted = groups.toSorted(by === "week" || by === "day" ? (a, b) => (a.group < b.group ? -1 : 1) : byPages);
   const data = sorted.slice(0, MAX_GROUPS).map((each): IncidentGroup => ({ group: each.group, ...figuresOf(each) }));
   const groupsLeftOut = groups.length - data.length;
-  return { ...timesOf(scope), by, isApproximate, total: figuresOf(total), data, groupsLeftOut };
+  const compared = query.compare ? await comparedFigures(context.db.scan, scope, figuresOf(total)) : null;
+  return { ...timesOf(scope), by, isApproximate, total: figuresOf(total), compared, data, groupsLeftOut };
+}
+
+/** Less than this share of the incidents, such as before alerts came, says nothing. */
+const LEAST_SHARE = 0.1;
+
+/** With the same length of time before; with too little there, the second half with the first one. */
+async function comparedFigures(
+  scan: ReadDb,
+  scope: Scope,
+  total: IncidentFigures,
+): Promise<IncidentsReport["compared"]> {
+  const { from, to } = scope;
+  const middle = Math.round((from + to) / 2);
+  const figuresIn = async (start: EpochMs, end: EpochMs) =>
+    figuresOf((await measured(scan, { ...scope, from: start, to: end }, "project")).total);
+  const isEnough = (now: IncidentFigures, before: IncidentFigures) =>
+    before.incidents > 0 && before.incidents >= now.incidents * LEAST_SHARE;
+  const before = await figuresIn(from - (to - from), from);
+  if (isEnough(total, before)) return { with: "before", now: total, before };
+  const [firstHalf, secondHalf] = [await figuresIn(from, middle), await figuresIn(middle, to)];
+  return isEnough(secondHalf, firstHalf) ? { with: "firstHalf", now: secondHalf, before: firstHalf } : null;
 }
 
 async function measured(scan: ReadDb, scope: Scope, by: string) {

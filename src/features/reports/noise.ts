@@ -134,11 +134,14 @@ export function suggestionsFor(
     if (all.length > 0)
       found.set(
         id,
-        all.sort((a, b) => b.saves - a.saves),
+        // Of equal ones the gentlest first.
+        all.sort((a, b) => b.saves - a.saves || GENTLEST.indexOf(a.kind) - GENTLEST.indexOf(b.kind)),
       );
   }
   return found;
 }
+
+const GENTLEST: readonly Suggestion["kind"][] = ["brief", "together", "unacknowledged"];
 
 /** The examined incidents of a key. */
 interface ExaminedKey {
@@ -177,14 +180,27 @@ function unacknowledged({ incidents, matchers, labels }: ExaminedKey, to: EpochM
   const recent = incidents.filter(({ openedAt }) => openedAt >= to - NEVER_MS);
   if (recent.length < LEAST || recent.some(({ isAcked }) => isAcked === 1)) return null;
   const saves = pagesOf(incidents.filter(({ isAcked }) => isAcked === 0));
-  const text = `No one responded to any of the ${recent.length} in 30 days: silence it, or route it to a policy that pages no one; it would have saved ${saves} of ${pagesOf(incidents)} pages`;
+  const text = `No one responded to any of the ${recent.length} in 30 days: route it to a policy that pages no one, or silence it; it would have saved ${saves} of ${pagesOf(incidents)} pages${gentlerText(incidents, saves)}`;
   return { ...NOTHING, kind: "unacknowledged", text, matchers, labels, saves };
 }
 
+/** A gentler change is named if it saves this share. */
+const GENTLER_SHARE = 0.5;
+
+/** A wait keeps the pages of those that last, which a silence, a route and an inhibition do not. */
+function gentlerText(incidents: readonly ExaminedIncident[], saves: number): string {
+  const waiting = pagesOf(shortOf(incidents));
+  return waiting < saves * GENTLER_SHARE || waiting === 0
+    ? ""
+    : `. Gentler: \`for\` at its source or a group wait of 2 minutes would have saved ${waiting} of them, and alerts that last would still page`;
+}
+
+function shortOf(incidents: readonly ExaminedIncident[]): readonly ExaminedIncident[] {
+  return incidents.filter(({ isOwnEnd, openedAt, resolvedAt }) => isOwnEnd === 1 && resolvedAt - openedAt <= SHORT_MS);
+}
+
 function brief({ incidents, matchers, labels }: ExaminedKey): Suggestion | null {
-  const short = incidents.filter(
-    ({ isOwnEnd, openedAt, resolvedAt }) => isOwnEnd === 1 && resolvedAt - openedAt <= SHORT_MS,
-  );
+  const short = shortOf(incidents);
   if (short.length < incidents.length * MOST_OF) return null;
   const saves = pagesOf(short);
   const share = Math.round((short.length / incidents.length) * 100);
@@ -209,7 +225,7 @@ function together(
   const { other, joined } = best;
   const saves = pagesOf(joined);
   const key = other.incidents[0]?.key ?? "";
-  const text = `It begins within five minutes after ${key} in ${Math.round((joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
+  const text = `It begins within five minutes after ${key} in ${Math.round((joined.length / own.length) * 100)} %: one group, which pages once for both, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages${gentlerText(own, saves)}`;
   const withOther = { with: key, withMatchers: other.matchers, withLabels: other.labels };
   return { ...NOTHING, kind: "together", text, matchers, labels, ...withOther, saves };
 }

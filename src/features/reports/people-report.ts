@@ -1,6 +1,7 @@
 import { currentCaller, type PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type EpochMs, utcDate } from "../../core/time/clock.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { datesIn } from "../../core/time/local-clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
 import { projectsShowingPeople } from "../alerts/index.ts";
@@ -41,8 +42,6 @@ function visibleTo(
   return { shows, userId: caller.userId, anywhere: isOfOne ? null : caller.userId, projectIds };
 }
 
-const LAST_DAY = "9999-12-31";
-
 type Sums = Pick<PersonDay, "userId" | "pagesDay" | "pagesNight" | "pagesWeekend" | "sleepBreaks">;
 
 const DAYS = `select userId, sum(pagesDay) pagesDay, sum(pagesNight) pagesNight, sum(pagesWeekend) pagesWeekend,
@@ -63,9 +62,7 @@ export async function peopleReport(
   const scope = await scopeOf(context, caller, query);
   const visible = visibleTo(context, caller, scope, query.project !== undefined);
   const { userId, anywhere } = visible;
-  const from = utcDate(scope.from);
-  // The date of now is a later one in zones to the east.
-  const to = scope.to >= context.clock.now() ? LAST_DAY : utcDate(scope.to - 1);
+  const [from, to] = datesIn(scope.from, scope.to, context.clock.now());
   const shown = [anywhere, scope.projects, JSON.stringify([...visible.projectIds]), userId] as const;
   const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [from, to, ...shown]);
   currentCaller().charge?.({ steps: rows.reduce((sum, { n }) => sum + n, 0) * STEPS_PER_DAY });

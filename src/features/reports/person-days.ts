@@ -1,7 +1,7 @@
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../core/time/clock.ts";
+import { type Calendar, localTime } from "../../core/time/local-clock.ts";
 import { later, type ReadDb, rowsOf, type Trx } from "../../store/database.ts";
 import type { ReportTables } from "../../store/schema/reports.ts";
-import { type Calendar, localTime } from "./local-days.ts";
 
 /* Pages to people by the days of their clocks. A day is counted anew with each page that arrives in it. */
 

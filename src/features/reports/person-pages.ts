@@ -1,8 +1,8 @@
 import { currentCaller } from "../../core/caller.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
+import { localTime } from "../../core/time/local-clock.ts";
 import { rowsOf } from "../../store/database.ts";
-import { localTime } from "./local-days.ts";
 import type { ReportsContext, Scope } from "./range.ts";
 import type { PersonLoad } from "./schema.ts";
 

@@ -22,13 +22,20 @@ export interface Scope {
 /** The projects whose events the caller reads, and the time. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function scopeOf(context: ReportsContext, principal: Principal, query: RangeQuery): Promise<Scope> {
   const to = query.to ?? context.clock.now();
-  const from = query.from ?? to - DEFAULT_DAYS * DAY_MS;
+  if (query.days !== undefined && query.from !== undefined)
+    throw invalidField("query", "days", "cannot be used with from");
+  const from = query.from ?? firstOfDays(query.days ?? DEFAULT_DAYS, to);
   if (from >= to) throw invalidField("query", "from", "must be before to");
   if (to - from > MAX_RANGE_DAYS * DAY_MS)
     throw invalidField("query", "from", `must be at most ${MAX_RANGE_DAYS} days before to`);
   const readable = context.projects.readable(principal, "events:read", query.project);
   const projectIds = readable ?? (await allProjects(context));
   return { projects: JSON.stringify(projectIds), projectIds, from, to };
+}
+
+/** The start in UTC of the first of so many days, of which the last one is that of `to`. */
+export function firstOfDays(days: number, to: EpochMs): EpochMs {
+  return (Math.ceil(to / DAY_MS) - days) * DAY_MS;
 }
 
 async function allProjects({ db }: ReportsContext): Promise<string[]> {

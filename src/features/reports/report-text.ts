@@ -1,7 +1,7 @@
 import { countText } from "../../core/text/clean-text.ts";
 import { spanText } from "../../core/time/clock.ts";
 import type { Readable } from "./range.ts";
-import type { IncidentsReport, NoiseReport, SchedulesReport } from "./schema.ts";
+import type { IncidentFigures, IncidentsReport, NoiseReport, SchedulesReport } from "./schema.ts";
 
 /* Reports as lines of text, for mails, rooms and commands. Nothing in them names a person. */
 
@@ -18,11 +18,18 @@ export function incidentLines({ total, isApproximate }: Readable<IncidentsReport
   ];
 }
 
-/** Whether it is getting better. @param before of the same length */
-export function beforeLine({ total, isApproximate }: Readable<IncidentsReport>): string {
-  if (total.incidents === 0) return "No incidents in the time before to compare with";
+/** Whether it is getting better. */
+export function comparedLines({ compared, isApproximate }: Readable<IncidentsReport>): string[] {
   const about = isApproximate ? "≈ " : "";
-  return `Before: ${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; first response median ${about}${span(total.ack.median)}, end median ${about}${span(total.resolve.median)}`;
+  const figures = ({ incidents, pages, ack, resolve }: Readable<IncidentFigures>): string =>
+    `${countText(incidents, "incident")}, ${countText(pages, "page")}; first response median ${about}${span(ack.median)}, end median ${about}${span(resolve.median)}`;
+  if (compared === null) return ["Too few incidents before to compare with"];
+  if (compared.with === "before") return [`Before: ${figures(compared.before)}`];
+  return [
+    "Too little lies before, so its second half is compared with its first half:",
+    `  First half: ${figures(compared.before)}`,
+    `  Second half: ${figures(compared.now)}`,
+  ];
 }
 
 /** What to mend first: the key with the change that saves most pages. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, instant, named, object, pattern, text } from "../../http/api/shapes.ts";
+import { doc, instant, named, object, pattern, queryBoolean, queryInteger, text } from "../../http/api/shapes.ts";
 
 /** The longest time of a report. */
 export const MAX_RANGE_DAYS = 400;
@@ -8,7 +8,13 @@ export const MAX_GROUPS = 200;
 
 const range = {
   project: v.optional(doc(text(128, 1), "Id or slug of a project; default: all projects of the caller")),
-  from: v.optional(doc(instant, "Incidents that were opened from then on; default: 30 days before `to`")),
+  days: v.optional(
+    doc(
+      queryInteger(1, MAX_RANGE_DAYS),
+      "Days in UTC, that of `to` is the last one: from 00:00 of the first. Not with `from`. Default: 30",
+    ),
+  ),
+  from: v.optional(doc(instant, "Incidents that were opened from then on; default: by `days`")),
   to: v.optional(doc(instant, "And before then; default: now")),
 };
 
@@ -25,6 +31,7 @@ export const IncidentsQuery = object({
         "a week begins on Monday. Default: `key`",
     ),
   ),
+  compare: v.optional(doc(queryBoolean, "Also `compared`: whether it is getting better")),
 });
 export type IncidentsQuery = v.InferOutput<typeof IncidentsQuery>;
 
@@ -63,6 +70,16 @@ export type IncidentGroup = v.InferOutput<typeof Group>;
 
 const of = { from: v.string(), to: v.string() };
 
+const Compared = v.object({
+  with: doc(
+    v.picklist(["before", "firstHalf"]),
+    "`before`: the same length of time before; `firstHalf`: too little lies before, the second half with the first one",
+  ),
+  now: doc(IncidentFigures, "Of the range, or of its second half"),
+  before: doc(IncidentFigures, "Of the time before, or of the first half"),
+});
+export type ComparedFigures = v.InferOutput<typeof Compared>;
+
 export const IncidentsReport = named(
   "IncidentsReport",
   "How incidents went that were opened in a time and have ended",
@@ -71,6 +88,7 @@ export const IncidentsReport = named(
     by: v.string(),
     isApproximate: doc(v.boolean(), "There were more than 100 000: median and p90 are those of a histogram, ≈"),
     total: IncidentFigures,
+    compared: doc(v.nullable(Compared), "With `compare`; null: there are too few incidents to compare with"),
     data: doc(v.array(Group), `The groups with most pages, weeks in their order; at most ${MAX_GROUPS}`),
     groupsLeftOut: v.number(),
   }),

@@ -4,7 +4,7 @@ import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from
 import { later } from "../../../src/store/database.ts";
 import { answered } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
-import { DAY, HOUR, MINUTE, ReportWorld } from "./support.ts";
+import { DAY, type Given, HOUR, MINUTE, ReportWorld } from "./support.ts";
 
 test("pages are counted by night, in the time zone of each person", async (t) => {
   const site = await ReportWorld.start(t);
@@ -158,6 +158,39 @@ test("an incident of the list is found by what reports count it as, its key, its
   assert.deepEqual(await titles(`paged=${ann.id}`), ["Acked"]);
   assert.deepEqual(await titles(`paged=${bob.id}`, bob.token), ["Brief", "Brief"], "the own ones");
   assert.deepEqual(await titles(`paged=${ann.id}`, bob.token), [], "others' by reports.people");
-  for (const query of ["counted=none", "paged=ann", "from=yesterday"])
+  for (const query of ["pages=some", "counted=none", "paged=ann", "from=yesterday"])
     await answered(400, prism.get(`/api/v1/incidents?${query}`));
+});
+
+test("the incidents with a person's pages by day or at night are as many as the report about people counts", async (t) => {
+  const site = await ReportWorld.start(t);
+  const { world } = site;
+  const { prism, clock } = world;
+  const ann = await world.member("ann");
+  // Their nights are days in UTC, and their date changes at 11:00 UTC.
+  await world.db.write((trx) =>
+    trx.updateTable("users").set({ timezone: "Pacific/Auckland" }).where("id", "=", ann.id).execute(),
+  );
+  const today = Math.floor(clock.now() / DAY) * DAY;
+  const at = (days: number, hour: number) => clock.now() - (today - days * DAY + hour * HOUR);
+  const page = (name: string, ago: number): Given => ({ name, at: ago, lastsMs: HOUR, pages: [ann.id] });
+  await site.happened([
+    page("Before", at(6, 10)),
+    page("Night", at(6, 12)),
+    page("Day", at(4, 2)),
+    page("Late", at(2, 10)),
+    page("Later", at(2, 12)),
+  ]);
+  const range = { from: new Date(today - 5 * DAY).toISOString(), to: new Date(today - DAY).toISOString() };
+  const titles = async (pages: string, more: Readonly<Record<string, string>> = range) => {
+    const query = new URLSearchParams({ paged: ann.id, pages, ...more });
+    const { body } = await answered(200, prism.get<{ data: { title: string }[] }>(`/api/v1/incidents?${query}`));
+    return body.data.map(({ title }) => title).sort();
+  };
+  const [load] = (await site.get<PeopleReport>(`people?${new URLSearchParams(range)}`)).data;
+  assert.deepEqual(await titles("night"), ["Late", "Night"]);
+  assert.deepEqual(await titles("day"), ["Day"]);
+  assert.deepEqual([load?.pagesNight, load?.pagesDay], [2, 1]);
+  assert.deepEqual(await titles("all"), ["Day", "Late", "Night"]);
+  assert.deepEqual(await titles("all", {}), ["Before", "Day", "Late", "Later", "Night"]);
 });

@@ -46,9 +46,65 @@ test("incidents are reported by project, policy, severity, key, week and label, 
   assert.deepEqual(await groups("label:alertname"), ["Disk 2", "Cpu 1"]);
   const weeks = await groups("week");
   assert.ok(weeks.length >= 1 && weeks.every((week) => new Date(week.slice(0, 10)).getUTCDay() === 1), String(weeks));
-  for (const query of ["by=nothing", "by=label:a-b", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"])
+  for (const query of [
+    "days=0",
+    "days=401",
+    "days=7&from=2026-01-01T00:00:00Z",
+    "by=nothing",
+    "by=label:a-b",
+    "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+  ])
     await answered(400, site.world.prism.get(`/api/v1/reports/incidents?${query}`));
   await answered(404, site.world.prism.get("/api/v1/reports/incidents?project=none"));
+});
+
+test("days are whole days in UTC, of which that of the end is the last", async (t) => {
+  const site = await ReportWorld.start(t);
+  const { clock } = site.world;
+  const today = Math.floor(clock.now() / DAY) * DAY;
+  const before = (at: number) => clock.now() - at;
+  const given = [
+    before(today - DAY),
+    before(today - DAY - MINUTE),
+    before(today - 29 * DAY),
+    before(today - 29 * DAY - 1),
+  ];
+  await site.happened(given.map((at): Given => ({ name: "Disk", at, lastsMs: MINUTE / 2 })));
+  const range = async (query: string) => {
+    const { from, to, total } = await site.get<IncidentsReport>(`incidents${query}`);
+    return [Date.parse(from) - today, Date.parse(to) - today, total.incidents];
+  };
+  const now = clock.now() - today;
+  assert.deepEqual(await range("?days=2"), [-DAY, now, 1]);
+  assert.deepEqual(await range("?days=3"), [-2 * DAY, now, 2]);
+  assert.deepEqual(await range("?days=30"), [-29 * DAY, now, 3]);
+  assert.deepEqual(await range(""), await range("?days=30"));
+  const to = new Date(today).toISOString();
+  assert.deepEqual(await range(`?days=1&to=${to}`), [-DAY, 0, 1], "midnight ends the day before");
+});
+
+test("a range is compared with the time before it, and with nothing there its second half with its first half", async (t) => {
+  const site = await ReportWorld.start(t);
+  const { clock } = site.world;
+  const ann = (await site.world.member("ann")).id;
+  const disk = (days: number, responseMs: number): Given => ({
+    ...{ name: "Disk", at: days * DAY, lastsMs: HOUR, ack: [ann, responseMs], pages: [ann] },
+  });
+  const compared = async (query: string) => {
+    const found = (await site.get<IncidentsReport>(`incidents?compare=true${query}`)).compared;
+    return found && [found.with, found.now.pages, found.before.pages, found.before.ack.median];
+  };
+  assert.equal(await compared(""), null, "no incident");
+  const old = [disk(70, 5 * MINUTE), disk(80, 7 * MINUTE), disk(81, 9 * MINUTE)];
+  await site.happened([disk(1, 2 * MINUTE), disk(10, 3 * MINUTE), ...old]);
+  assert.equal(await compared("&days=4"), null, "its first half has none");
+  assert.deepEqual(await compared("&days=90"), ["firstHalf", 2, 3, 6 * MINUTE]);
+  const from = new Date(clock.now() - 45 * DAY).toISOString();
+  assert.deepEqual(await compared(`&from=${from}`), ["before", 2, 3, 6 * MINUTE]);
+  const few = Array.from({ length: 40 }, (_, n) => disk(0.9 - n / 50, MINUTE));
+  await site.happened(few);
+  assert.equal(await compared(`&from=${from}`), null, "3 of 42 say nothing");
+  assert.equal((await site.get<IncidentsReport>("incidents")).compared, null, "not asked for");
 });
 
 test("the days of long ranges sum to the same, and their median and p90 are near", async (t) => {
@@ -253,6 +309,32 @@ test("noise: what pages most, with what would have saved pages", async (t) => {
   assert.equal(best?.labels["host"], "h9", "of the newest");
   const joined = again.flatMap(({ suggestions }) => suggestions).find(({ kind }) => kind === "together");
   assert.equal(joined?.withLabels["host"], "h9");
+});
+
+test("a suggestion names a gentler change, and of equal ones the gentlest is first", async (t) => {
+  const site = await ReportWorld.start(t);
+  const ann = (await site.world.member("ann")).id;
+  const times = Array.from({ length: 10 }, (_, n) => n);
+  const given = (name: string, lastsMs: (n: number) => number): Given[] =>
+    times.map((n) => ({ name, at: (n + 1) * DAY - name.length * HOUR, lastsMs: lastsMs(n), pages: [ann] }));
+  await site.happened([
+    ...given("Brief", () => MINUTE),
+    ...given("Half_of", (n) => (n < 6 ? MINUTE : HOUR)),
+    ...given("Long_lasting", (n) => (n < 2 ? MINUTE : HOUR)),
+  ]);
+  const { data } = await site.get<NoiseReport>("noise");
+  const of = (name: string) => data.find(({ key }) => key.startsWith(name))?.suggestions ?? [];
+  assert.deepEqual(
+    of("Brief").map(({ kind }) => kind),
+    ["brief", "unacknowledged"],
+  );
+  const [half] = of("Half_of");
+  assert.equal(half?.kind, "unacknowledged");
+  assert.match(
+    half.text,
+    /saved 10 of 10 pages\. Gentler: `for` at its source or a group wait of 2 minutes would have saved 6 of them, and/,
+  );
+  assert.match(of("Long_lasting")[0]?.text ?? "", /saved 10 of 10 pages$/);
 });
 
 test("what a suggestion saves is of the whole time of the report", async (t) => {

@@ -8,12 +8,14 @@ export async function useReports(prism: TestPrism): Promise<void> {
   const range = `from=${new Date(Date.now() - 40 * 86_400_000).toISOString()}`;
   const paths = [
     ...["key", "project", "policy", "severity", "day", "week", "label:env"].map((by) => `/reports/incidents?by=${by}`),
+    "/reports/incidents?compare=true&days=7",
     ...["people", "noise", "schedules", "incidents"].map((name) => `/reports/${name}?${range}`),
     ...[
       "counted=all",
       "counted=brief",
       "key=a",
       `paged=${uuidv7()}`,
+      `paged=${uuidv7()}&pages=night&${range}`,
       range,
       `${range}&to=${new Date().toISOString()}`,
     ].map((filter) => `/incidents?${filter}`),

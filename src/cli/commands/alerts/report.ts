@@ -1,18 +1,17 @@
 import { type Command, Option } from "commander";
 import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from "../../../client/api-types.gen.ts";
+import { nearestName } from "../../../config/nearest.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { csvLine } from "../../../core/text/csv.ts";
-import { DAY_MS } from "../../../core/time/clock.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, timeOf } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { type Call, callOf, resource, type Values, type Verb } from "../../resource.ts";
+import { slugsOf } from "../access/projects.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 interface Reports {
   readonly incidents: IncidentsReport;
-  /** Of as many days before. */
-  readonly before: IncidentsReport;
   readonly noise: NoiseReport;
   /** Null: reports about people are off. */
   readonly people: PeopleReport | null;
@@ -27,16 +26,16 @@ const FORMATS = ["text", "markdown", "csv", "json"];
 export function addReport(program: Command): void {
   resource(program, "report", "report", {
     text: "report how incidents went and whom they woke: week, month, range",
-    examples: ["report week", "report month --project shop --format markdown", "report range --days 90"],
+    examples: ["report week", "report month --project default --format markdown", "report range --days 90"],
     verbs: {
-      week: reportOf({ text: "the last 7 days", examples: EXAMPLES }, () => lastDays(7)),
-      month: reportOf({ text: "the last 30 days", examples: EXAMPLES }, () => lastDays(30)),
+      week: reportOf({ text: "7 days, with today", examples: EXAMPLES }, () => ({ days: 7 })),
+      month: reportOf({ text: "30 days, with today", examples: EXAMPLES }, () => ({ days: 30 })),
       range: reportOf(
         {
           text: "other days",
           examples: ["--days 90", "--from 2026-11-01 --to 2026-12-01"],
           flags: {
-            days: ["--days <n>", "the last days", integerFlag(1, MAX_RANGE_DAYS)],
+            days: ["--days <n>", "so many days in UTC, of which today is the last", integerFlag(1, MAX_RANGE_DAYS)],
             from: [
               "--from <time>",
               "incidents that were opened from then on: a day (in UTC), a time, or 90d",
@@ -58,23 +57,16 @@ export function addReport(program: Command): void {
         ({ days, from, to }) =>
           days === undefined
             ? { from: Number(from), to: to === undefined ? undefined : Number(to) }
-            : lastDays(Number(days)),
+            : { days: Number(days) },
       ),
     },
   });
 }
 
-const EXAMPLES = ["", "--project shop --format csv"];
+const EXAMPLES = ["", "--project default --format csv"];
 
-/** Epoch ms; without an end until now. */
-interface Range {
-  readonly from: number;
-  readonly to?: number | undefined;
-}
-
-function lastDays(days: number): Range {
-  return { from: Date.now() - days * DAY_MS };
-}
+/** Days until now, or times in epoch ms; without an end until now. */
+type Range = { readonly days: number } | { readonly from: number; readonly to: number | undefined };
 
 function reportOf(
   verb: Pick<Verb, "text" | "examples" | "flags" | "excludes" | "check">,
@@ -91,7 +83,7 @@ function reportOf(
     },
     async run(call) {
       const { out, given } = call;
-      const reports = await readReports(call, rangeOf(given));
+      const reports = await readReports(call, rangeOf(given)).catch((error: unknown) => projectNamed(error, call));
       if (given["format"] === "json" && !out.json) out.line(JSON.stringify(reports, null, 2));
       else if (given["format"] === "csv" && !out.json) out.line(csvOf(reports).trimEnd());
       else {
@@ -102,13 +94,10 @@ function reportOf(
   };
 }
 
-async function readReports({ server, given: { project } }: Call, { from, to }: Range): Promise<Reports> {
-  const query = { project, from: timeOf(from), to: timeOf(to) };
-  const length = Math.max(1, (to ?? Date.now()) - from);
-  const earlier = { project, from: timeOf(from - length), to: timeOf(from) };
+async function readReports({ server, given: { project } }: Call, range: Range): Promise<Reports> {
+  const query = { project, ...("days" in range ? range : { from: timeOf(range.from), to: timeOf(range.to) }) };
   return {
-    incidents: await callOf<IncidentsReport>(server, "reportIncidents", { ...query, by: "severity" }),
-    before: await callOf<IncidentsReport>(server, "reportIncidents", { ...earlier, by: "severity" }),
+    incidents: await callOf<IncidentsReport>(server, "reportIncidents", { ...query, by: "severity", compare: true }),
     noise: await callOf<NoiseReport>(server, "reportNoise", query),
     people: await callOf<PeopleReport>(server, "reportPeople", query).catch((error: unknown) => {
       if (error instanceof ServerRefused && error.code === "FORBIDDEN") return null;
@@ -118,13 +107,23 @@ async function readReports({ server, given: { project } }: Call, { from, to }: R
   };
 }
 
+/** A project that is not there is named, with how to find those that are. */
+async function projectNamed(error: unknown, { server, given: { project } }: Call): Promise<never> {
+  if (!(error instanceof ServerRefused) || error.code !== "PROJECT_NOT_FOUND") throw error;
+  const name = String(project);
+  const nearest = nearestName(name, [...(await slugsOf(server)).values()]);
+  const hint = nearest === undefined ? "" : `; did you mean ${printable(nearest)}?`;
+  const message = `there is no project ${printable(name)} that you may read${hint}; "prism projects list" lists all`;
+  throw new CommandError(EXIT.notFound, message, { cause: error });
+}
+
 const KEYS = 10;
 
-async function linesOf({ incidents, before, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
+async function linesOf({ incidents, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
   const text = await import("../../../features/reports/report-text.ts");
-  const { beforeLine, incidentLines, noiseLines, scheduleLines } = text;
+  const { comparedLines, incidentLines, noiseLines, scheduleLines } = text;
   const parts: readonly (readonly [string, readonly string[]])[] = [
-    ["Incidents", [...incidentLines(incidents), beforeLine(before)]],
+    ["Incidents", [...incidentLines(incidents), ...comparedLines(incidents)]],
     ["What pages most", noiseLines(noise, KEYS)],
     ["People", peopleLines(people)],
     ["Schedules", scheduleLines(schedules)],
@@ -155,7 +154,7 @@ function personLine({ name, userId, ...load }: PeopleReport["data"][number]): st
 }
 
 /** A row for each figure. Cells that a spreadsheet would run are text. */
-function csvOf({ incidents, before, noise, people, schedules }: Reports): string {
+function csvOf({ incidents, noise, people, schedules }: Reports): string {
   const rows: (string | number | null)[][] = [["report", "of", "figure", "value"]];
   const add = (report: string, of: string, figures: Readonly<Record<string, unknown>>): void => {
     for (const [name, value] of Object.entries(figures))
@@ -165,10 +164,13 @@ function csvOf({ incidents, before, noise, people, schedules }: Reports): string
     add("incidents", of, { ackMedianMs: ack.median, ackP90Ms: ack.p90, ackMeanMs: ack.mean });
     add("incidents", of, { resolveMedianMs: resolve.median, resolveP90Ms: resolve.p90, resolveMeanMs: resolve.mean });
   };
+  const { total, compared, data } = incidents;
+  const isHalves = compared?.with === "firstHalf";
   for (const { group, ...figures } of [
-    { group: "total", ...incidents.total },
-    { group: "before", ...before.total },
-    ...incidents.data,
+    { group: "total", ...total },
+    ...(compared === null ? [] : [{ group: isHalves ? "first half" : "before", ...compared.before }]),
+    ...(isHalves ? [{ group: "second half", ...compared.now }] : []),
+    ...data,
   ]) {
     add("incidents", group, { ...figures, ackSinceOpening: undefined });
     addTimes(group, figures);

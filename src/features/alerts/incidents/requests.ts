@@ -39,7 +39,7 @@ import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
-import { COUNTS, isCounted, projectsShowingPeople, wasPaged } from "./reported.ts";
+import { COUNTS, isCounted, PAGES_OF, projectsShowingPeople, wasPaged, wasPagedAt } from "./reported.ts";
 import { silencesOf } from "./silenced.ts";
 import { findIncident } from "./store.ts";
 import {
@@ -78,6 +78,13 @@ export const ListIncidents = object({
   paged: v.optional(
     doc(uuid, "Id of a user: only incidents that paged the user. Of others as far as `reports.people` shows them"),
   ),
+  pages: v.optional(
+    doc(
+      v.picklist(PAGES_OF),
+      "With `paged`: only incidents with such a page in the days from `from` to `to`, by the clock of the user and " +
+        "whenever they were opened, as the report about people counts pages",
+    ),
+  ),
   order: v.optional(
     doc(
       v.picklist(["newest", "attention"]),
@@ -104,8 +111,23 @@ const isAmongUnresolved = sql<boolean>`id in (
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
 
 export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
-  const { projectId, state, policy, number, q, mine, severity, from, to, counted, key, paged, order, ...paging } =
-    given;
+  const {
+    projectId,
+    state,
+    policy,
+    number,
+    q,
+    mine,
+    severity,
+    from,
+    to,
+    counted,
+    key,
+    paged,
+    pages,
+    order,
+    ...paging
+  } = given;
   const { db, projects, policies } = context;
   const byAttention = order === "attention";
   const page = readPage(paging, byAttention ? ["number", "number", "string"] : ["string"]);
@@ -116,6 +138,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     : projects.readable(principal, "events:read", projectId);
   const showing = paged === undefined ? null : projectsOfPaged(context, requireHolder(principal), paged);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
+  const pagedAt = paged && pages ? await wasPagedAt(context, { userId: paged, pages, from, to }) : undefined;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
     if (byAttention) query = query.where(isUnresolved);
@@ -133,10 +156,10 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     if (number !== undefined) query = query.where("number", "=", number);
     if (q !== undefined) query = query.where(holdsText("title", q));
     if (severity) query = query.where(sql<string>`coalesce(severity, 'none')`, "in", severity);
-    if (from !== undefined) query = query.where("openedAt", ">=", from);
-    if (to !== undefined) query = query.where("openedAt", "<", to);
+    if (from !== undefined && !pagedAt) query = query.where("openedAt", ">=", from);
+    if (to !== undefined && !pagedAt) query = query.where("openedAt", "<", to);
     if (counted !== undefined || key !== undefined) query = query.where(isCounted(counted ?? "all", key));
-    if (paged !== undefined) query = query.where(wasPaged(paged));
+    if (paged !== undefined) query = query.where(pagedAt ?? wasPaged(paged));
     if (showing !== null) query = query.where(sql<string>`+projectId`, "in", showing);
     if (userId !== null)
       query = query.where(sql<boolean>`exists (select 1 from notifications n join notification_recipients r
