@@ -438,6 +438,62 @@ test("who has next weekend is seen at once, and changed in at most 4 clicks from
   console.assertClean();
 });
 
+test("on a phone, who is on call on Saturday night is seen after at most one scroll", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  for (const name of ["ada", "grace"]) await member(console, name);
+  const { addDays, nextWeekend, dateOf } = await calendarTime();
+  const yesterday = addDays(new Date().toISOString().slice(0, 10), -1);
+  const saturday = dateOf(nextWeekend(new Date().toISOString().slice(0, 10), "UTC").start, "UTC");
+  const ids: string[] = [];
+  for (const name of ["Database", "Web shop"]) {
+    const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name, timezone: "UTC" });
+    const daily = { durationMs: DAY / 2, recurrence: { frequency: "daily" } };
+    for (const [kind, hour, user] of [
+      ["Days", "08", "grace"],
+      ["Nights", "20", "ada"],
+    ]) {
+      const shift = { ...daily, name: kind, start: `${yesterday}T${hour}:00:00`, turns: [[user]] };
+      assert.equal((await prism.post(`/api/v1/oncall/schedules/${body.id}/shifts`, shift)).status, 201);
+    }
+    ids.push(body.id);
+  }
+  const phone = await console.open("/oncall", { width: 390 });
+  const number = Number(saturday.slice(8));
+  const night = (list: Locator) =>
+    list
+      .getByRole("listitem")
+      .filter({ hasText: new RegExp(`^Sat ${number}(?!\\d)`) })
+      .locator(".oc-item")
+      .filter({ hasText: "20:00–08:00" });
+  const lists = phone.getByRole("list", { name: "On call by day" });
+  for (const [index, name] of ["Database", "Web shop"].entries()) {
+    const found = night(lists.nth(index));
+    await found.getByText("ada", { exact: true }).waitFor();
+    assert.ok((await screensTo(found)) <= 2, `Saturday night of ${name} on the page of all schedules`);
+    assert.equal(await phone.locator('[data-slot="Next"]').nth(index).isVisible(), false, "the list has it");
+  }
+  await assertAccessible(phone, "the week of all schedules on a phone");
+  await console.visit(phone, `/oncall/${ids[0]}`);
+  const found = night(lists.first());
+  await found.getByText("ada", { exact: true }).waitFor();
+  assert.ok((await screensTo(found)) <= 2, "Saturday night on the page of the schedule");
+  await found.click();
+  const dialog = phone.getByRole("dialog");
+  assert.match(await dialog.getByLabel("From", { exact: false }).first().inputValue(), /20:00/);
+  await phone.close();
+  console.assertClean();
+});
+
+/** How many screens, without the bar of a phone, a page has down to the end of an element. */
+function screensTo(element: Locator): Promise<number> {
+  return element.evaluate((node) => {
+    const bar = document.querySelector(".tabbar")?.getBoundingClientRect();
+    return (node.getBoundingClientRect().bottom + scrollY) / (innerHeight - (bar?.height ?? 0));
+  });
+}
+
 /** Whether all of it is inside of the window, above the bar of a phone. */
 function isInView(element: Locator): Promise<boolean> {
   return element.evaluate((node) => {

@@ -46,6 +46,22 @@ export function barsIn(bars: readonly Bar[], from: number, to: number): readonly
     .map((bar) => ({ ...bar, start: Math.max(bar.start, from), end: Math.min(bar.end, to) }));
 }
 
+/** Bars that follow each other with the same users are one, whichever shifts name them. */
+export function joinedBars(bars: readonly Bar[]): readonly Bar[] {
+  const found: Bar[] = [];
+  for (const bar of bars) {
+    const last = found.at(-1);
+    if (last && last.end === bar.start && factsOf(last) === factsOf(bar))
+      found[found.length - 1] = { ...last, end: bar.end };
+    else found.push(bar);
+  }
+  return found;
+}
+
+function factsOf({ users, isOverride, isGap, away }: Bar): string {
+  return JSON.stringify([users.map(({ id }) => id), isOverride, isGap, away.map(({ id }) => id)]);
+}
+
 /** The users of some bars, each once, in the order of their time. */
 export function usersOf<P extends OnCallUser>(bars: readonly { readonly users: readonly P[] }[]): readonly P[] {
   return [...new Map(bars.flatMap(({ users }) => users).map((person) => [person.id, person])).values()];

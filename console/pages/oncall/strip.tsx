@@ -1,6 +1,7 @@
 import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { now } from "../../ui/index.ts";
 import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
+import { DayList } from "./calendar-days.tsx";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, namesOf } from "./oncall-types.ts";
 
@@ -31,12 +32,29 @@ interface Props {
   readonly colour: (id: string | undefined) => string;
 }
 
-/** A fortnight from today in one line, for wide screens. */
-export function Strip({ duty, zone, colour }: Props) {
+/** Today and a week: each weekday is among them. */
+const LISTED_DAYS = 8;
+
+/** Who is on call from now on: a fortnight in one line, or on narrow screens a week as a list by day. */
+export function Ahead({ duty, zone, colour }: Props) {
   const days = daysOf(dateOf(now.peek(), zone), "fortnight", zone);
-  const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const at = now.peek();
-  const bars = barsOf(duty.shifts ?? [], at, at, to);
+  const bars = barsOf(duty.shifts ?? [], at, at, days.at(-1)?.end ?? at);
+  return (
+    <>
+      <Strip days={days} bars={bars} zone={zone} colour={colour} />
+      <DayList days={days.slice(0, LISTED_DAYS)} bars={bars} zone={zone} colour={colour} />
+    </>
+  );
+}
+
+interface StripProps extends Omit<Props, "duty"> {
+  readonly days: readonly Day[];
+  readonly bars: readonly Bar[];
+}
+
+function Strip({ days, bars, zone, colour }: StripProps) {
+  const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const place = ({ start, end }: Pick<Bar | Day, "start" | "end">) => ({
     left: `${(100 * (start - from)) / (to - from)}%`,
     width: `${(100 * (end - start)) / (to - from)}%`,
