@@ -102,6 +102,40 @@ test("the overview shows what needs attention first, and the figures of the rang
   console.assertClean();
 });
 
+test("a schedule of a policy without anyone on call is in the list of what needs attention, until someone is", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  await prism.post("/api/v1/events", { type: "first", payload: {} });
+  const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Web shop", timezone: "UTC" });
+  const steps = [{ type: "notify", schedules: [{ id: body.id }] }];
+  assert.equal((await prism.post("/api/v1/policies", { name: "Night", steps })).status, 201);
+  for (const width of [1280, 390]) {
+    const page = await console.open("/", { width });
+    const attention = page.getByRole("region", { name: "Needs attention" });
+    const line = attention.getByRole("listitem").filter({ hasText: "No one is on call on Web shop" });
+    await line.getByText("The policy Night would notify its people").waitFor();
+    await page.getByText("1 other thing.").waitFor();
+    await assertAccessible(page, `a gap on call at ${width} px`);
+    await line.getByRole("link", { name: "Show" }).click();
+    await page.waitForURL(new RegExp(`/oncall/${body.id}`));
+    await page.getByText("No one is on call now.").waitFor();
+    if (width === 1280) await page.close();
+    else {
+      await page.goBack();
+      await line.waitFor();
+      const override = {
+        ...{ start: new Date(Date.now() - 60_000).toISOString(), end: new Date(Date.now() + 3_600_000).toISOString() },
+        users: ["admin"],
+      };
+      const saved = await prism.post(`/api/v1/oncall/schedules/${body.id}/overrides`, override);
+      assert.equal(saved.status, 201, saved.text);
+      await line.waitFor({ state: "detached" });
+    }
+  }
+  console.assertClean();
+});
+
 test("operators resume queues and channels and retry dead jobs where they see them", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
