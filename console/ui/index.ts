@@ -1,7 +1,7 @@
 export { Button, type ButtonProps, IconButton, NewButton } from "./button.tsx";
 export { ChartCard } from "./chart.tsx";
 export { Checkbox, RadioGroup, Segmented, Switch } from "./choices.tsx";
-export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
+export { displayZone, formatInstant, formatLeft, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";
@@ -44,7 +44,7 @@ export { runAction } from "./table-keys.ts";
 export type { Column } from "./table-types.ts";
 export { CodeInline, CopyButton, KeyHint, Link, UserText } from "./text.tsx";
 export { isDark, setTheme, type Theme, theme } from "./theme.ts";
-export { Bytes, Duration, Num, Percent, Time } from "./time.tsx";
+export { Bytes, Duration, Left, Num, Percent, Time } from "./time.tsx";
 export { ClockInput, DateInput, DateTimeInput } from "./time-inputs.tsx";
 export { Answer, Condition, Timeline, type TimelineItem } from "./timeline.tsx";
 export { Tooltip } from "./tips.tsx";

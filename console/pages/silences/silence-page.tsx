@@ -20,6 +20,8 @@ import {
   DataTable,
   DescriptionList,
   EmptyState,
+  formatInstant,
+  formatLeft,
   formatRelative,
   Menu,
   Page,
@@ -138,9 +140,12 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
 
 function whenText({ state, window, endsAt, recurrence }: SilenceDetail): string {
   if (state === "expired") return `It ended ${endsAt ? formatRelative(endsAt) : ""}.`;
-  const at = window ? formatRelative(state === "active" ? window.endsAt : window.startsAt) : "";
   const what = recurrence ? "The window" : "It";
-  return state === "active" ? `${what} ends ${at}.` : `${what} starts ${at}.`;
+  if (!window) return state === "active" ? "It is active." : "It is not active.";
+  const { startsAt, endsAt: end } = window;
+  return state === "active"
+    ? `${what} lasts until ${formatInstant(end, "short")}, ${formatLeft(end)}.`
+    : `${what} starts ${formatRelative(startsAt)}, ${formatInstant(startsAt, "short")}.`;
 }
 
 function Actions({ silence }: { readonly silence: SilenceDetail }) {
