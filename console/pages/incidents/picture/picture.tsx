@@ -5,7 +5,7 @@ import { me } from "../../../app/session.ts";
 import { Card, displayZone, now } from "../../../ui/index.ts";
 import { actorName, type IncidentDetail } from "../incident-types.ts";
 import { namesOf } from "../timeline-words.tsx";
-import { type DrawnLane, drawingOf, type Moment, momentAt } from "./draw.ts";
+import { type DrawnLane, drawingOf, isNarrow, type Moment, momentAt } from "./draw.ts";
 import { pictureOf } from "./lanes.ts";
 import { Axis, Grid, Key, LaneRow, Over } from "./shapes.tsx";
 
@@ -37,11 +37,11 @@ export function IncidentPicture({ incident }: { readonly incident: IncidentDetai
     const box = track.current?.getBoundingClientRect();
     const lane = (event.target as Element).closest<HTMLElement>("[data-lane]")?.dataset["lane"];
     if (box === undefined || lane === undefined) return setShown(null);
-    setShown(momentAt(moments, Number(lane), (event.clientX - box.left) / box.width, 12 / box.width));
+    setShown(momentAt(moments, Number(lane), (event.clientX - box.left) / box.width, box.width));
   };
   return (
     <Card title="What happened when">
-      <figure class="life">
+      <figure class={isNarrow(width) ? "life narrow" : "life"}>
         <div
           class="life-plot"
           role="slider"
