@@ -50,3 +50,4 @@ export { Answer, Condition, Timeline, type TimelineItem } from "./timeline.tsx";
 export { Tooltip } from "./tips.tsx";
 export { toast } from "./toast-store.ts";
 export { type AccentTone, choices, type IconNode, type Option, optionsOf, type Tone } from "./types.ts";
+export { textWidth, useWidth } from "./width.ts";

@@ -486,6 +486,60 @@ test("on a phone, who is on call on Saturday night is seen after at most one scr
   console.assertClean();
 });
 
+test("names in strips are whole, or initials with the name in the title", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const { addDays } = await calendarTime();
+  const ids: string[] = [];
+  const names = { ada: "Wilhelmina Wagenknecht", grace: "Moritz Maximilian Mommsen", anna: "Anna Weber" };
+  for (const [username, name] of Object.entries(names)) {
+    const { id } = await member(console, username);
+    ids.push(id);
+    assert.equal((await prism.patch(`/api/v1/users/${id}`, { name })).status, 200);
+  }
+  const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
+  const today = new Date().toISOString().slice(0, 10);
+  for (const [index, hours] of [6, 8, 10].entries()) {
+    const shift = {
+      ...{ name: `Part ${index}`, durationMs: hours * HOUR, recurrence: { frequency: "daily" } },
+      start: `${addDays(today, -1)}T${["00", "06", "14"][index]}:00:00`,
+      turns: [["ada"], ["grace"], ["anna"]],
+    };
+    assert.equal((await prism.post(`/api/v1/oncall/schedules/${body.id}/shifts`, shift)).status, 201);
+  }
+  const day = addDays(today, 2);
+  const off = await prism.post("/api/v1/oncall/days-off", { userId: ids[2], firstDay: day, lastDay: day });
+  assert.equal(off.status, 201, off.text);
+  for (const width of [1280, 1024, 768])
+    for (const path of ["/oncall", `/oncall/${body.id}`, `/oncall/${body.id}?view=month`]) {
+      const page = await console.open(path, { width });
+      const bars = page.locator(".oc-bar:visible");
+      await bars.first().waitFor();
+      await console.shown(page);
+      const found = await bars.evaluateAll((all) =>
+        all.map((bar) => {
+          const text = bar.firstElementChild;
+          const shown = text instanceof HTMLElement ? (text.dataset["text"] ?? text.innerText) : "";
+          const isCut = text !== null && text.scrollWidth > text.clientWidth;
+          return { shown, isCut, title: bar.getAttribute("title") ?? "", isWide: bar.clientWidth > 26 };
+        }),
+      );
+      for (const { shown, isCut, title, isWide } of found) {
+        const where = `${JSON.stringify(shown)} of ${title} on ${path} at ${width} px`;
+        assert.equal(isCut, false, where);
+        assert.match(title, /^(Wilhelmina Wagenknecht|Moritz Maximilian Mommsen|Anna Weber)/, where);
+        const [first = ""] = title.split(/:| is away/);
+        const words = first.split(" ");
+        const initials = words.slice(0, 2).map((word) => word[0]);
+        assert.ok([first, words[0], initials.join(""), initials[0], ""].includes(shown), where);
+        assert.ok(shown !== "" || !isWide, `${where}: there is room`);
+      }
+      await page.close();
+    }
+  console.assertClean();
+});
+
 /** How many screens, without the bar of a phone, a page has down to the end of an element. */
 function screensTo(element: Locator): Promise<number> {
   return element.evaluate((node) => {

@@ -1,10 +1,9 @@
 import type { OnCallPerson, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import { textWidth } from "../../ui/index.ts";
 import { type FinalShift, nameOf, namesOf } from "./oncall-types.ts";
 
 export const OVERRIDE_LEVEL = 10;
 const COLOURS = 8;
-/** A letter on average. */
-const LETTER_PX = 7;
 /** Shorter ones have no length on a clock. */
 const SHORTEST_GAP_MS = 60_000;
 
@@ -76,17 +75,13 @@ export function paletteOf(people: readonly OnCallUser[]): (id: string | undefine
 /** Names in full, or the first word of each. @param px room for the text @returns undefined: no names fit */
 export function fittingNames(people: readonly OnCallUser[], px: number): string | undefined {
   const forms = [namesOf(people), joined(people, (words) => words[0])];
-  return forms.find((text) => fits(text, px));
+  return forms.find((text) => textWidth(text) <= px);
 }
 
-/** Initials, or nothing. */
+/** Initials, the first letters of the names, or nothing. */
 export function fittingInitials(people: readonly OnCallUser[], px: number): string {
-  const text = joined(people, initials);
-  return fits(text, px) ? text : "";
-}
-
-function fits(text: string, px: number): boolean {
-  return text.length * LETTER_PX <= px;
+  const forms = [joined(people, initials), joined(people, (words) => initials(words.slice(0, 1)))];
+  return forms.find((text) => textWidth(text) <= px) ?? "";
 }
 
 function joined(people: readonly OnCallUser[], short: (words: readonly string[]) => string | undefined): string {

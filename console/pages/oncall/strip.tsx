@@ -1,12 +1,15 @@
+import { useRef } from "preact/hooks";
 import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
-import { now } from "../../ui/index.ts";
+import { now, useWidth } from "../../ui/index.ts";
 import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
 import { DayList } from "./calendar-days.tsx";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, namesOf } from "./oncall-types.ts";
 
-/** Width of the strip at 1280 px: names that fit there fit on wider screens. */
-const STRIP_PX = 920;
+/** Until the strip is measured: that at 1280 px. */
+const FIRST_WIDTH = 920;
+/** Of a bar, what is beside its text. */
+export const BESIDE_PX = 16;
 const GAP_PX = 22;
 /** Initials may use the space beside a text. */
 const PADDING_PX = 12;
@@ -54,13 +57,15 @@ interface StripProps extends Omit<Props, "duty"> {
 }
 
 function Strip({ days, bars, zone, colour }: StripProps) {
+  const strip = useRef<HTMLDivElement>(null);
+  const width = useWidth(strip, FIRST_WIDTH);
   const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const place = ({ start, end }: Pick<Bar | Day, "start" | "end">) => ({
     left: `${(100 * (start - from)) / (to - from)}%`,
     width: `${(100 * (end - start)) / (to - from)}%`,
   });
   return (
-    <div class="oc-strip">
+    <div class="oc-strip" ref={strip}>
       {days.map((day) => (
         <span key={day.date} class={isWeekend(day.date) ? "oc-strip-day weekend" : "oc-strip-day"} style={place(day)}>
           {dayLabel(day.date).replace(/ \w+$/, "")}
@@ -68,7 +73,7 @@ function Strip({ days, bars, zone, colour }: StripProps) {
       ))}
       {bars.map((bar) => {
         const who = bar.isGap ? "Gap" : namesOf(bar.users);
-        const px = ((bar.end - bar.start) / (to - from)) * STRIP_PX - 16;
+        const px = ((bar.end - bar.start) / (to - from)) * width - BESIDE_PX;
         return (
           <span
             key={bar.start}
