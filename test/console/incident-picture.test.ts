@@ -229,10 +229,20 @@ test("a snooze, a silence, the end of an alert and its return are in the picture
   console.assertClean();
 });
 
+/** Not by its own types: these are of the console's modules, which need its compiler options. */
+interface DrawModule {
+  drawingOf(
+    picture: object,
+    width: number,
+  ): {
+    readonly moments: readonly object[];
+    readonly lanes: readonly { readonly spots: readonly { readonly x: number; readonly count: number }[] }[];
+  };
+  momentAt(moments: readonly object[], lane: number, x: number, width: number): number | null;
+}
+
 test("on a phone marks do not touch each other, and each can be hit by a finger and read", async (t) => {
-  const { drawingOf, momentAt } = await consoleModule<typeof import("../../console/pages/incidents/picture/draw.ts")>(
-    "pages/incidents/picture/draw.ts",
-  );
+  const { drawingOf, momentAt } = await consoleModule<DrawModule>("pages/incidents/picture/draw.ts");
   const WIDTH = 240;
   const HOUR = 60 * MINUTE;
   const marks = Array.from({ length: 30 }, (_, n) => ({
