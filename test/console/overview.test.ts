@@ -303,6 +303,7 @@ test("the overview tells who is on call and next, what needs people and how many
     const day = page.getByRole("figure", { name: "Alerts, last 24 hours" });
     await day.getByText("1 critical", { exact: true }).waitFor();
     await day.getByText("2 warning", { exact: true }).waitFor();
+    assert.equal(await day.locator(".hist-axis span").last().innerText(), "now", "the axis ends now");
     const table = day.getByRole("table", { name: "Alerts, last 24 hours" });
     assert.ok((await table.getByRole("row").count()) >= 2, "the numbers as a table");
   };
@@ -345,6 +346,16 @@ test("the overview tells who is on call and next, what needs people and how many
     const phone = await console.open("/", { as: "ada", width: 360, theme: "dark" });
     await seen(phone, 3);
     await assertAccessible(phone, "overview at 360 px");
+    const tab = phone.getByRole("navigation", { name: "Main, phone" }).getByRole("link", { name: /^Incidents/ });
+    const number = tab.locator(".n");
+    await number.waitFor();
+    // The longest one that is shown.
+    await number.evaluate((node) => {
+      node.textContent = "99+";
+    });
+    const [link, icon, count] = await Promise.all([tab, tab.locator("svg"), number].map((each) => each.boundingBox()));
+    assert.ok(link && icon && count && count.x >= icon.x + icon.width - 2, "the number does not cover the icon");
+    assert.ok(count.x + count.width <= link.x + link.width + 12, "and stays beside it");
     const plot = phone.getByRole("group", { name: /^Alerts, last 24 hours/ });
     await plot.focus();
     await phone.keyboard.press("End");

@@ -1,6 +1,7 @@
 import { Copy, Pencil } from "lucide";
 import type { SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
+import { CronText } from "../../app/cron-text.tsx";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { LabelChips, MatcherChips } from "../../app/matcher-field.tsx";
@@ -31,7 +32,7 @@ import {
 } from "../../ui/index.ts";
 import { PreviewView, SpanList } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
+import { nameOf, STATES, spanOf } from "./silence-types.ts";
 
 export default function SilencePage({ params }: PageProps) {
   const query = useGet<SilenceDetail>(`/silences/${encodeURIComponent(params["id"] ?? "")}`);
@@ -107,7 +108,9 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
               items={[
                 { label: "Start", value: <Time at={silence.startsAt} mode="full" /> },
                 { label: "End", value: <Time at={silence.endsAt} mode="full" empty="open" /> },
-                ...(recurrence ? [{ label: "Windows", value: <span class="mono">{rhythmOf(recurrence)}</span> }] : []),
+                ...(recurrence
+                  ? [{ label: "Windows", value: <CronText cron={recurrence.cron} more={spanOf(recurrence)} /> }]
+                  : []),
                 ...(window && recurrence
                   ? [
                       {

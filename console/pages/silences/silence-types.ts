@@ -1,4 +1,5 @@
 import type { Silence, SilencePreview } from "../../../src/client/api-types.gen.ts";
+import { cronWords } from "../../app/cron-words.ts";
 import { matcherText } from "../../app/matchers.ts";
 import { formatDuration, fromWallClock, toWallClock } from "../../ui/index.ts";
 
@@ -23,8 +24,13 @@ export function tomorrowAtNine(zone: string, now = Date.now()): string {
 }
 
 /** In words when a maintenance window occurs. */
-export function rhythmOf({ cron, durationMs, until, timezone }: SilenceRecurrence): string {
-  return `${cron} ${until === undefined ? `for ${formatDuration(durationMs ?? 0)}` : `until ${until}`}, ${timezone}`;
+export function rhythmOf(recurrence: SilenceRecurrence): string {
+  return `${cronWords(recurrence.cron) ?? recurrence.cron} ${spanOf(recurrence)}`;
+}
+
+/** How long its windows last, and in which zone. */
+export function spanOf({ durationMs, until, timezone }: SilenceRecurrence): string {
+  return `${until === undefined ? `for ${formatDuration(durationMs ?? 0)}` : `until ${until}`}, ${timezone}`;
 }
 
 /** The end of its current window, or of the silence. */
