@@ -30,6 +30,7 @@ export function columns(nameOf: NameOf): readonly Column<Schedule>[] {
           <CronText cron={schedule.cron} more={`in ${schedule.timezone}`} />
         ),
       card: "text",
+      width: "wide",
     },
     { label: "Job", cell: ({ kind }) => <span class="mono nowrap">{kind}</span>, priority: 3 },
     { label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
