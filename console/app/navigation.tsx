@@ -209,6 +209,11 @@ function Account() {
   );
 }
 
+/** The room beside an icon is that of three letters. */
+function shortCount(count: number): string {
+  return count > 99 ? "99+" : `${count}`;
+}
+
 /** The bar at the bottom of a phone's screen. */
 export function TabBar({ onMore }: { readonly onMore: () => void }) {
   const path = usePath();
@@ -221,7 +226,7 @@ export function TabBar({ onMore }: { readonly onMore: () => void }) {
         <a key={item.path} href={href(item.path)} aria-current={isBelow(item, path) ? "page" : undefined}>
           <Icon node={item.icon} size={20} />
           <span>{item.label}</span>
-          {(item.badge?.value ?? 0) > 0 && <span class="n">{item.badge?.value}</span>}
+          {(item.badge?.value ?? 0) > 0 && <span class="n">{shortCount(item.badge?.value ?? 0)}</span>}
         </a>
       ))}
       <button type="button" onClick={onMore}>

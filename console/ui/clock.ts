@@ -1,4 +1,5 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
+import { formatDuration } from "./format.ts";
 
 /** The zone in which the console shows times: the user's; the browser's until it is known. */
 export const displayZone = signal(Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -26,8 +27,11 @@ export const now: ReadonlySignal<number> = current;
 
 export type Instant = number | string | Date;
 
-/** How a time is written: relative, of day, of day with ms, the date, or all of it with the zone. */
-export type TimeMode = "relative" | "clock" | "clock-ms" | "date" | "full";
+/**
+ * How a time is written: relative, short (of today without the day), of day, of day with ms, the date, or all of it
+ * with the zone.
+ */
+export type TimeMode = "relative" | "short" | "clock" | "clock-ms" | "date" | "full";
 
 /** Epoch ms; NaN for text that is no date. */
 export function toMs(at: Instant): number {
@@ -36,7 +40,7 @@ export function toMs(at: Instant): number {
 
 const DAY: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", year: "numeric" };
 const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-const OPTIONS: Record<TimeMode, Intl.DateTimeFormatOptions> = {
+const OPTIONS: Record<Exclude<TimeMode, "short">, Intl.DateTimeFormatOptions> = {
   relative: DAY,
   date: DAY,
   clock: CLOCK,
@@ -60,7 +64,24 @@ export function dateFormat(options: Intl.DateTimeFormatOptions, zone = displayZo
 export function formatInstant(at: Instant, mode: TimeMode = "full", zone?: string): string {
   const ms = toMs(at);
   if (Number.isNaN(ms)) return "—";
-  return mode === "relative" ? formatRelative(ms) : dateFormat(OPTIONS[mode], zone).format(ms);
+  if (mode === "relative") return formatRelative(ms);
+  return mode === "short" ? formatShort(ms, zone) : dateFormat(OPTIONS[mode], zone).format(ms);
+}
+
+/** "14:00" on this day, "Tue 1 Dec 14:00" on others. */
+function formatShort(ms: number, zone = displayZone.value): string {
+  const [wall, today] = [toWallClock(ms, zone), toWallClock(Date.now(), zone)];
+  const clock = wall.slice(11, 16);
+  if (wall.slice(0, 10) === today.slice(0, 10)) return clock;
+  const year: Intl.DateTimeFormatOptions = wall.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" };
+  const day = dateFormat({ weekday: "short", day: "numeric", month: "short", ...year }, zone);
+  return `${day.format(ms).replace(",", "")} ${clock}`;
+}
+
+/** "2 h 5 min left", in whole minutes; "less than 1 min left". */
+export function formatLeft(at: Instant, nowMs = Date.now()): string {
+  const minutes = Math.floor((toMs(at) - nowMs) / 60_000);
+  return minutes < 1 ? "less than 1 min left" : `${formatDuration(minutes * 60_000)} left`;
 }
 
 const UNITS = [

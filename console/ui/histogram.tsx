@@ -141,7 +141,7 @@ function Axis({ from, to, stepMs }: { readonly from: number; readonly to: number
   return (
     <div class="hist-axis" aria-hidden="true">
       {times.map((ms) => (
-        <span key={ms}>{placeOf(ms, stepMs)}</span>
+        <span key={ms}>{ms > Date.now() ? "now" : placeOf(ms, stepMs)}</span>
       ))}
     </div>
   );

@@ -1,7 +1,16 @@
 import { useComputed } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import { displayZone, formatInstant, formatRelative, type Instant, now, type TimeMode, toMs } from "./clock.ts";
+import {
+  displayZone,
+  formatInstant,
+  formatLeft,
+  formatRelative,
+  type Instant,
+  now,
+  type TimeMode,
+  toMs,
+} from "./clock.ts";
 import { formatBytes, formatDuration, formatNumber, formatPercent } from "./format.ts";
 
 export interface TimeProps {
@@ -42,6 +51,12 @@ function KnownTime({ ms, mode }: { readonly ms: number; readonly mode: TimeMode 
 /** Only the text changes each second, and only when it reads differently. */
 function RelativeText({ ms }: { readonly ms: number }) {
   const text = useComputed(() => formatRelative(ms, now.value));
+  return <>{text}</>;
+}
+
+/** What is left until a time: "2 h 5 min left". */
+export function Left({ at }: { readonly at: Instant }) {
+  const text = useComputed(() => formatLeft(at, now.value));
   return <>{text}</>;
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { answered } from "../helpers/prism.ts";
 import { stepsOf } from "../helpers/steps.ts";
@@ -225,6 +226,62 @@ test("a snooze, a silence, the end of an alert and its return are in the picture
   const page = await console.open(`/incidents/${id}`);
   await picture(page).waitFor();
   await assertAccessible(page, "a resolved incident");
+  console.assertClean();
+});
+
+/** Not by its own types: these are of the console's modules, which need its compiler options. */
+interface DrawModule {
+  drawingOf(
+    picture: object,
+    width: number,
+  ): {
+    readonly moments: readonly object[];
+    readonly lanes: readonly { readonly spots: readonly { readonly x: number; readonly count: number }[] }[];
+  };
+  momentAt(moments: readonly object[], lane: number, x: number, width: number): number | null;
+}
+
+test("on a phone marks do not touch each other, and each can be hit by a finger and read", async (t) => {
+  const { drawingOf, momentAt } = await consoleModule<DrawModule>("pages/incidents/picture/draw.ts");
+  const WIDTH = 240;
+  const HOUR = 60 * MINUTE;
+  const marks = Array.from({ length: 30 }, (_, n) => ({
+    ...{ at: (n * n * HOUR) / 900, sign: "sent" as const, text: `page ${n}` },
+  }));
+  const next = { at: 0.97 * HOUR, sign: "planned" as const, text: "next", label: "2" };
+  const lanes = [{ key: "steps", name: "Steps", marks: [...marks, next] }];
+  const { moments, lanes: drawn } = drawingOf({ from: 0, to: HOUR, now: 0.96 * HOUR, lanes }, WIDTH);
+  const spots = drawn[0]?.spots ?? [];
+  assert.equal(
+    spots.reduce((sum, { count }) => sum + count, 0),
+    31,
+  );
+  for (const [index, { x }] of spots.entries()) {
+    const before = spots[index - 1];
+    if (before) assert.ok((x - before.x) * WIDTH >= 39.9, `${(x - before.x) * WIDTH} px beside ${index}`);
+    assert.equal(momentAt(moments, 0, x + 16 / WIDTH, WIDTH), index, "a finger beside its middle");
+  }
+
+  const night = await startNight(t);
+  if (!night) return;
+  const { console, ada } = night;
+  await fire(console, [{ instance: "db-1", minutes: 20 }]);
+  const id = await newest(console);
+  for (const action of ["acknowledge", "unacknowledge", "acknowledge"]) await act(console, id, action, {}, ada.token);
+  const phone = await console.open(`/incidents/${id}`, { width: 390 });
+  const own = lane(phone, "ada");
+  await own.locator(".life-mark.sign-acknowledged").waitFor();
+  await own.evaluate((node) => node.scrollIntoView({ block: "center" }));
+  const spot = await own.locator(".life-mark").last().boundingBox();
+  const row = await own.locator(".life-track").boundingBox();
+  assert.ok(spot && row && row.height >= 40, `a lane is ${row?.height} px high`);
+  await phone.mouse.click(spot.x + spot.width / 2 - 16, row.y + row.height - 3);
+  const tip = phone.locator(".life-tip");
+  for (const text of [/paged by step 1$/, /ada acknowledged it/]) await tip.getByText(text).first().waitFor();
+  assert.equal(await tip.getByText(/ada acknowledged it/).count(), 2, "also what is in the same place");
+  const box = await tip.boundingBox();
+  assert.ok(box && box.x >= 0 && box.x + box.width <= 390, "the text is whole");
+  await assertAccessible(phone, "a moment on a phone");
   console.assertClean();
 });
 

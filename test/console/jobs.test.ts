@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
 import { makeJob } from "../features/time/jobs/support/make-jobs.ts";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { stepsOf } from "../helpers/steps.ts";
@@ -38,6 +39,32 @@ function makeModules(t: TestContext): { readonly path: string; repair(): void } 
   );
   return { path, repair: () => writeFileSync(repaired, "") };
 }
+
+test("cron patterns are said in words, the rarer ones are left as they are", async () => {
+  const { cronWords } = await consoleModule<typeof import("../../console/app/cron-words.ts")>("app/cron-words.ts");
+  for (const [pattern, words] of [
+    ["30 2 * * *", "every day at 02:30"],
+    ["0 7 * * 1", "Mon at 07:00"],
+    ["50 8 * * mon-FRI", "Mon–Fri at 08:50"],
+    ["0 9,17 * * 1,3,7", "Mon, Wed and Sun at 09:00 and 17:00"],
+    ["30 2 28 3,10 *", "on day 28 of Mar and Oct at 02:30"],
+    ["0 3 1 * *", "on day 1 of the month at 03:00"],
+    ["0 3 * 12 *", "every day of Dec at 03:00"],
+    ["*/15 * * * *", "every 15 min"],
+    ["*/5 * * * 1-5", "every 5 min, Mon–Fri"],
+    ["7 * * * *", "every hour at :07"],
+    ["0 */6 * * *", "every 6 hours at :00"],
+    ["0 0 8 * * *", "every day at 08:00"],
+    ["@weekly", "Sun at 00:00"],
+    ["30 0 8 * * *", null],
+    ["0 8 L * *", null],
+    ["0 8 * * FRI#2", null],
+    ["0 8 1 * 1", null],
+    ["0 8-18 * * *", null],
+    ["", null],
+  ] as const)
+    assert.equal(cronWords(pattern), words, pattern);
+});
 
 test("an operator finds dead jobs and retries them, pauses a queue, and runs schedules", async (t) => {
   keepsPromise(t, "S0-14");
@@ -149,6 +176,9 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await page.getByRole("option", { name: "Europe/Berlin" }).click();
     await dialog.getByText("moved", { exact: true }).first().waitFor();
     await press(dialog, "Save");
+    const row = page.getByRole("row").filter({ hasText: "Nightly" });
+    await row.getByText("on day 25–31 of Mar at 02:30 in Europe/Berlin").waitFor();
+    await row.getByText("30 2 25-31 3 *", { exact: true }).waitFor();
     await page.getByRole("link", { name: /Nightly/ }).click();
     await page.getByText("It has not run yet").waitFor();
     await press(page, "Run now");

@@ -82,6 +82,16 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await page.getByRole("button", { name: "Retry", exact: true }).or(done).first().click();
     await done.waitFor();
     await assertAccessible(page, "delivery");
+    // The first one has changed last.
+    assert.ok((await prism.post("/api/v1/notifications", { ...body, title: "Later" })).status < 300);
+    await go(console, page, "/deliveries?channel=webhook");
+    const list = page.getByRole("table", { name: "Deliveries" });
+    await list.getByRole("link", { name: "Later" }).waitFor();
+    const times = await list
+      .locator("time")
+      .evaluateAll((all) => all.map((time) => (time as HTMLTimeElement).dateTime));
+    assert.ok(times.length >= 2);
+    assert.deepEqual(times, times.toSorted().toReversed(), "the newest first");
   });
 
   await step("a task is done, with undo", async () => {

@@ -102,6 +102,40 @@ test("the overview shows what needs attention first, and the figures of the rang
   console.assertClean();
 });
 
+test("a schedule of a policy without anyone on call is in the list of what needs attention, until someone is", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  await prism.post("/api/v1/events", { type: "first", payload: {} });
+  const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Web shop", timezone: "UTC" });
+  const steps = [{ type: "notify", schedules: [{ id: body.id }] }];
+  assert.equal((await prism.post("/api/v1/policies", { name: "Night", steps })).status, 201);
+  for (const width of [1280, 390]) {
+    const page = await console.open("/", { width });
+    const attention = page.getByRole("region", { name: "Needs attention" });
+    const line = attention.getByRole("listitem").filter({ hasText: "No one is on call on Web shop" });
+    await line.getByText("The policy Night would notify its people").waitFor();
+    await page.getByText("1 other thing.").waitFor();
+    await assertAccessible(page, `a gap on call at ${width} px`);
+    await line.getByRole("link", { name: "Show" }).click();
+    await page.waitForURL(new RegExp(`/oncall/${body.id}`));
+    await page.getByText("No one is on call now.").waitFor();
+    if (width === 1280) await page.close();
+    else {
+      await page.goBack();
+      await line.waitFor();
+      const override = {
+        ...{ start: new Date(Date.now() - 60_000).toISOString(), end: new Date(Date.now() + 3_600_000).toISOString() },
+        users: ["admin"],
+      };
+      const saved = await prism.post(`/api/v1/oncall/schedules/${body.id}/overrides`, override);
+      assert.equal(saved.status, 201, saved.text);
+      await line.waitFor({ state: "detached" });
+    }
+  }
+  console.assertClean();
+});
+
 test("operators resume queues and channels and retry dead jobs where they see them", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
@@ -269,6 +303,7 @@ test("the overview tells who is on call and next, what needs people and how many
     const day = page.getByRole("figure", { name: "Alerts, last 24 hours" });
     await day.getByText("1 critical", { exact: true }).waitFor();
     await day.getByText("2 warning", { exact: true }).waitFor();
+    assert.equal(await day.locator(".hist-axis span").last().innerText(), "now", "the axis ends now");
     const table = day.getByRole("table", { name: "Alerts, last 24 hours" });
     assert.ok((await table.getByRole("row").count()) >= 2, "the numbers as a table");
   };
@@ -311,6 +346,16 @@ test("the overview tells who is on call and next, what needs people and how many
     const phone = await console.open("/", { as: "ada", width: 360, theme: "dark" });
     await seen(phone, 3);
     await assertAccessible(phone, "overview at 360 px");
+    const tab = phone.getByRole("navigation", { name: "Main, phone" }).getByRole("link", { name: /^Incidents/ });
+    const number = tab.locator(".n");
+    await number.waitFor();
+    // The longest one that is shown.
+    await number.evaluate((node) => {
+      node.textContent = "99+";
+    });
+    const [link, icon, count] = await Promise.all([tab, tab.locator("svg"), number].map((each) => each.boundingBox()));
+    assert.ok(link && icon && count && count.x >= icon.x + icon.width - 2, "the number does not cover the icon");
+    assert.ok(count.x + count.width <= link.x + link.width + 12, "and stays beside it");
     const plot = phone.getByRole("group", { name: /^Alerts, last 24 hours/ });
     await plot.focus();
     await phone.keyboard.press("End");

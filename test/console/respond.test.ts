@@ -203,12 +203,16 @@ test("alerts are grouped and filtered by severity and labels, say what silences 
     ["HighLatency", "web-1"],
   ]);
   const silence = { matchers: ['instance="db-2"'], durationMs: 3_600_000, comment: "Disks are exchanged" };
-  assert.equal((await console.prism.post("/api/v1/silences", silence)).status, 201);
+  const { token } = await console.person("ben", ["Admin"]);
+  assert.equal((await console.prism.post("/api/v1/silences", silence, { token })).status, 201);
+  const own = await console.open("/alerts?group=alertname", { as: "ben" });
+  await own.getByText(/more by you: /).waitFor();
+  await own.close();
   const page = await console.open("/alerts?group=alertname");
   await page.getByRole("heading", { name: "DiskFull", exact: true }).waitFor();
   await page.getByText("3 firing, 1 silenced.").waitFor();
   const silences = page.getByRole("list", { name: "Silences" });
-  await silences.getByText(/^1 of 2 silenced for (59|1)\s.* more by .*: .*Disks are exchanged/).waitFor();
+  await silences.getByText(/^1 of 2 silenced for (59|1)\s.* more by ben: .*Disks are exchanged/).waitFor();
   assert.equal(await silences.count(), 1, "only the group with a silenced alert says so");
   await assertAccessible(page, "grouped alerts");
   await console.visit(page, "/alerts?matcher=instance%3D~%22db-.%2A%22");

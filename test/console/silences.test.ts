@@ -118,6 +118,48 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
   console.assertClean();
 });
 
+test("silences are listed by what is active, the first to end first, with the end and what is left of it", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const MINUTE = 60_000;
+  const now = Date.now();
+  const made = async (comment: string, from: number, to: number) => {
+    const reply = await prism.post<{ id: string }>("/api/v1/silences", {
+      matchers: [{ name: "alertname", value: comment }],
+      ...{ startsAt: new Date(now + from * MINUTE).toISOString(), endsAt: new Date(now + to * MINUTE).toISOString() },
+      comment,
+    });
+    assert.equal(reply.status, 201, reply.text);
+    return reply.body.id;
+  };
+  await made("Long", 0, 3 * 24 * 60);
+  await made("Last", 240, 300);
+  const first = await made("Over first", 0, 30);
+  const second = await made("Over second", 0, 20);
+  await made("Short", 0, 90);
+  await made("Next", 120, 400);
+  for (const id of [first, second]) await prism.request("DELETE", `/api/v1/silences/${id}`);
+  const names = async (page: Page) =>
+    (await page.locator(".silence-what").allInnerTexts()).map((text) => text.split("\n")[0] ?? "");
+  const ordered = (page: Page, wanted: readonly string[]) =>
+    eventually(wanted.join(", "), async () => `${await names(page)}` === `${wanted}`);
+  for (const width of [1280, 390]) {
+    const page = await console.open("/silences", { width });
+    await ordered(page, ["Short", "Long", "Next", "Last"]);
+    await page.getByText(/^until (\w{3} \d+ \w{3} )?\d\d:\d\d, 1\sh 2\d\smin left$/).waitFor();
+    await page.getByText(/^until \w{3} \d+ \w{3}( \d{4})? \d\d:\d\d, 2\sd 23\sh left$/).waitFor();
+    await page.getByText(/^from (\w{3} \d+ \w{3} )?\d\d:\d\d, starts in 1 h$/).waitFor();
+    await assertAccessible(page, `silences at ${width} px`);
+    await page.getByText("Short", { exact: true }).first().click();
+    await page.getByText(/It lasts until (\w{3} \d+ \w{3} )?\d\d:\d\d, 1\sh 2\d\smin left\./).waitFor();
+    await console.visit(page, "/silences?state=expired");
+    await ordered(page, ["Over second", "Over first"]);
+    await page.close();
+  }
+  console.assertClean();
+});
+
 test("a viewer reads silences, and cannot change them", async (t) => {
   const console = await startConsole(t);
   if (!console) return;

@@ -48,7 +48,7 @@ function SilenceLine({ id, of }: { readonly id: string; readonly of: string | nu
   return (
     <span class="in-text">
       {`${of === null ? "Silenced" : `${of} silenced`} ${remaining(end)} by `}
-      <Creator name={data.createdBy} />
+      <Creator name={data.createdBy} isWithin />
       {": "}
       <Link href={href(`/silences/${id}`)}>
         <UserText>{data.comment}</UserText>

@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<DeliveryItem>[] = [
     priority: 3,
   },
   { label: "State", cell: ({ state }) => <Badge {...STATES[state]} />, card: "aside" },
-  { label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
+  { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
 ];
 
 const FILTERS = {

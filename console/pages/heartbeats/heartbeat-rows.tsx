@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { CronText } from "../../app/cron-text.tsx";
 import { Badge, Button, type Column, EmptyState, Time, UserText } from "../../ui/index.ts";
 import { planOf, type RecentPing, STATUS, titleOf } from "./heartbeat-types.ts";
 import { PingBars } from "./ping-bars.tsx";
@@ -37,7 +38,7 @@ export const COLUMNS: readonly Column<Heartbeat>[] = [
   },
   {
     label: "Expected",
-    cell: (heartbeat) => <UserText lines={1}>{planOf(heartbeat)}</UserText>,
+    cell: (heartbeat) => <Plan heartbeat={heartbeat} />,
     card: "text",
     priority: 3,
   },
@@ -51,6 +52,13 @@ export const COLUMNS: readonly Column<Heartbeat>[] = [
     align: "end",
   },
 ];
+
+/** In words when pings are expected; a cron pattern is beside them. */
+export function Plan({ heartbeat }: { readonly heartbeat: Heartbeat }) {
+  const { kind, schedule, timezone } = heartbeat;
+  if (kind === "cron" && schedule !== null) return <CronText cron={schedule} more={`in ${timezone}`} />;
+  return <UserText>{planOf(heartbeat)}</UserText>;
+}
 
 /** @param pings the latest first */
 function hasFailed(pings: readonly RecentPing[]): boolean {

@@ -1,4 +1,5 @@
 import type { Heartbeat, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
+import { cronWords } from "../../app/cron-words.ts";
 import { formatDuration, type Tone } from "../../ui/index.ts";
 
 // The members of answers of /api/v1/heartbeats that the pages use.
@@ -32,5 +33,5 @@ export function titleOf({ name, slug }: Pick<Heartbeat, "name" | "slug">): strin
 export function planOf({ kind, timeoutMs, schedule, timezone }: Heartbeat): string {
   return kind === "simple"
     ? `every ${formatDuration(timeoutMs)}`
-    : `${schedule?.split("\n").join("; ")} in ${timezone}`;
+    : `${(kind === "cron" && cronWords(schedule ?? "")) || schedule?.split("\n").join("; ")} in ${timezone}`;
 }

@@ -23,7 +23,8 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { Badges } from "./badges.tsx";
-import { planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { Plan } from "./heartbeat-rows.tsx";
+import { STATUS, titleOf } from "./heartbeat-types.ts";
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
@@ -122,7 +123,7 @@ function State({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       <Facts
         of={heartbeat}
         show={[
-          { label: "Expected", value: <span class="num">{planOf(heartbeat)}</span> },
+          { label: "Expected", value: <Plan heartbeat={heartbeat} /> },
           { name: "graceMs", label: "Grace time" },
           { name: "fedBy", mono: true },
           { name: "lastPingAt", empty: "never" },

@@ -46,7 +46,11 @@ const COLUMNS: readonly Column<HeartbeatPing>[] = [
     card: "text",
     priority: 2,
   },
-  { label: "Body", cell: ({ hasBody }) => (hasBody ? "show" : <span class="faint">—</span>), width: "min" },
+  {
+    label: "Body",
+    cell: ({ hasBody }) => (hasBody ? <span class="nowrap">show</span> : <span class="faint">—</span>),
+    width: "min",
+  },
 ];
 
 /** The last pings; Enter shows the body of one. */

@@ -1,10 +1,9 @@
 import type { OnCallPerson, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import { textWidth } from "../../ui/index.ts";
 import { type FinalShift, nameOf, namesOf } from "./oncall-types.ts";
 
 export const OVERRIDE_LEVEL = 10;
 const COLOURS = 8;
-/** A letter on average. */
-const LETTER_PX = 7;
 /** Shorter ones have no length on a clock. */
 const SHORTEST_GAP_MS = 60_000;
 
@@ -46,6 +45,22 @@ export function barsIn(bars: readonly Bar[], from: number, to: number): readonly
     .map((bar) => ({ ...bar, start: Math.max(bar.start, from), end: Math.min(bar.end, to) }));
 }
 
+/** Bars that follow each other with the same users are one, whichever shifts name them. */
+export function joinedBars(bars: readonly Bar[]): readonly Bar[] {
+  const found: Bar[] = [];
+  for (const bar of bars) {
+    const last = found.at(-1);
+    if (last && last.end === bar.start && factsOf(last) === factsOf(bar))
+      found[found.length - 1] = { ...last, end: bar.end };
+    else found.push(bar);
+  }
+  return found;
+}
+
+function factsOf({ users, isOverride, isGap, away }: Bar): string {
+  return JSON.stringify([users.map(({ id }) => id), isOverride, isGap, away.map(({ id }) => id)]);
+}
+
 /** The users of some bars, each once, in the order of their time. */
 export function usersOf<P extends OnCallUser>(bars: readonly { readonly users: readonly P[] }[]): readonly P[] {
   return [...new Map(bars.flatMap(({ users }) => users).map((person) => [person.id, person])).values()];
@@ -60,17 +75,13 @@ export function paletteOf(people: readonly OnCallUser[]): (id: string | undefine
 /** Names in full, or the first word of each. @param px room for the text @returns undefined: no names fit */
 export function fittingNames(people: readonly OnCallUser[], px: number): string | undefined {
   const forms = [namesOf(people), joined(people, (words) => words[0])];
-  return forms.find((text) => fits(text, px));
+  return forms.find((text) => textWidth(text) <= px);
 }
 
-/** Initials, or nothing. */
+/** Initials, the first letters of the names, or nothing. */
 export function fittingInitials(people: readonly OnCallUser[], px: number): string {
-  const text = joined(people, initials);
-  return fits(text, px) ? text : "";
-}
-
-function fits(text: string, px: number): boolean {
-  return text.length * LETTER_PX <= px;
+  const forms = [joined(people, initials), joined(people, (words) => initials(words.slice(0, 1)))];
+  return forms.find((text) => textWidth(text) <= px) ?? "";
 }
 
 function joined(people: readonly OnCallUser[], short: (words: readonly string[]) => string | undefined): string {

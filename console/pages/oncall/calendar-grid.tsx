@@ -1,10 +1,10 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { OnCallDaysOff, OnCallLayers, OnCallUser } from "../../../src/client/api-types.gen.ts";
-import { now, useLatest } from "../../ui/index.ts";
+import { now, useLatest, useWidth } from "../../ui/index.ts";
 import { type Bar, barsIn, marksOf, OVERRIDE_LEVEL, usersOf } from "./bars.ts";
 import { type Day, dateOf, daysLabel, isWeekend, shortDay, snapped, spanLabel, type View } from "./calendar-time.ts";
 import { type Layer, nameOf, namesOf } from "./oncall-types.ts";
-import { BarNames } from "./strip.tsx";
+import { BarNames, BESIDE_PX } from "./strip.tsx";
 
 /** A time that a user has chosen on the calendar. */
 export interface Chosen {
@@ -15,8 +15,8 @@ export interface Chosen {
   readonly replaces?: string;
 }
 
-/** Width of the whole row at 1280 px: names that fit there fit on wider screens. */
-const ROW_PX = 850;
+/** Until the row is measured: that at 1280 px. */
+const FIRST_WIDTH = 850;
 /** Movement in pixels from which a press is a drag. */
 const DRAG_PX = 5;
 
@@ -42,7 +42,10 @@ export function Grid({ days, view, zone, bars, layers, daysOff, colour, onChoose
   );
   const people = new Map(layers.people.map((person) => [person.id, person]));
   const personOf = (id: string) => people.get(id) ?? { id, name: null, username: null };
-  const room = (start: number, end: number) => ((end - start) / (to - from)) * ROW_PX - 16;
+  const row = useRef<HTMLDivElement>(null);
+  const px = useWidth(row, FIRST_WIDTH);
+  const room = (start: number, end: number) =>
+    ((Math.min(end, to) - Math.max(start, from)) / (to - from)) * px - BESIDE_PX;
   const isNow = now.value >= from && now.value < to;
   return (
     <div class="oc-grid" data-view={view}>
@@ -74,7 +77,7 @@ export function Grid({ days, view, zone, bars, layers, daysOff, colour, onChoose
       </div>
       <div class="oc-row oc-final">
         <div class="oc-label strong">On call</div>
-        <div class="oc-track" onPointerDown={onPointerDown}>
+        <div class="oc-track" ref={row} onPointerDown={onPointerDown}>
           {bars.map((bar) => (
             <button
               type="button"
@@ -101,7 +104,7 @@ export function Grid({ days, view, zone, bars, layers, daysOff, colour, onChoose
           <div class="oc-label">Away</div>
           <div class="oc-track">
             {daysOff.map((each) => (
-              <DaysOffBar key={each.id} daysOff={each} place={place} />
+              <DaysOffBar key={each.id} daysOff={each} place={place} room={room} />
             ))}
           </div>
         </div>
@@ -142,13 +145,15 @@ function shownMarks(bar: Bar, px: number): string | undefined {
 interface DaysOffBarProps {
   readonly daysOff: OnCallDaysOff;
   readonly place: (start: number, end: number) => { readonly left: string; readonly width: string };
+  readonly room: (start: number, end: number) => number;
 }
 
-function DaysOffBar({ daysOff: { user, firstDay, lastDay, start, end }, place }: DaysOffBarProps) {
+function DaysOffBar({ daysOff: { user, firstDay, lastDay, start, end }, place, room }: DaysOffBarProps) {
   const text = `${nameOf(user)} is away: ${daysLabel(firstDay, lastDay)}`;
+  const [first, last] = [Date.parse(start), Date.parse(end)];
   return (
-    <span class="oc-bar oc-layer oc-off" style={place(Date.parse(start), Date.parse(end))} title={text}>
-      <span dir="auto">{nameOf(user)}</span>
+    <span class="oc-bar oc-layer oc-off" style={place(first, last)} title={text}>
+      <BarNames bar={{ users: [user], isGap: false }} px={room(first, last)} />
     </span>
   );
 }

@@ -30,7 +30,7 @@ import { OverrideDialog } from "./override-dialog.tsx";
 import { Proofs } from "./proofs.tsx";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
 import { Slots, untilOfSlots } from "./slots.tsx";
-import { Strip } from "./strip.tsx";
+import { Ahead } from "./strip.tsx";
 import { OnCallTabs } from "./tabs.tsx";
 
 const COMMAND = `curl -s $PRISM_URL/api/v1/oncall/schedules -H "Authorization: Bearer $PRISM_TOKEN" \\
@@ -154,7 +154,7 @@ function DutyCard({ duty, colour }: CardProps) {
       }
     >
       <Slots duty={duty} zone={zone} colour={colour} onChoose={override} />
-      <Strip duty={duty} zone={zone} colour={colour} />
+      <Ahead duty={duty} zone={zone} colour={colour} />
     </Card>
   );
 }

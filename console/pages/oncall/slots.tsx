@@ -87,7 +87,7 @@ function SlotView({ slot, schedule, colour, onChoose }: SlotProps) {
   const { label, when, users, gapMs, start, end, notReached = [] } = slot;
   const mayChange = canInProject("oncall:write") === true || users.some(({ id }) => id === me.value?.id);
   return (
-    <div class="oc-slot">
+    <div class="oc-slot" data-slot={label}>
       <div class="oc-slot-text">
         <span class="muted small">{label}</span>
         {users.map((person) => (

@@ -1,11 +1,15 @@
+import { useRef } from "preact/hooks";
 import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
-import { now } from "../../ui/index.ts";
+import { now, useWidth } from "../../ui/index.ts";
 import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
+import { DayList } from "./calendar-days.tsx";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, namesOf } from "./oncall-types.ts";
 
-/** Width of the strip at 1280 px: names that fit there fit on wider screens. */
-const STRIP_PX = 920;
+/** Until the strip is measured: that at 1280 px. */
+const FIRST_WIDTH = 920;
+/** Of a bar, what is beside its text. */
+export const BESIDE_PX = 16;
 const GAP_PX = 22;
 /** Initials may use the space beside a text. */
 const PADDING_PX = 12;
@@ -31,18 +35,37 @@ interface Props {
   readonly colour: (id: string | undefined) => string;
 }
 
-/** A fortnight from today in one line, for wide screens. */
-export function Strip({ duty, zone, colour }: Props) {
+/** Today and a week: each weekday is among them. */
+const LISTED_DAYS = 8;
+
+/** Who is on call from now on: a fortnight in one line, or on narrow screens a week as a list by day. */
+export function Ahead({ duty, zone, colour }: Props) {
   const days = daysOf(dateOf(now.peek(), zone), "fortnight", zone);
-  const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const at = now.peek();
-  const bars = barsOf(duty.shifts ?? [], at, at, to);
+  const bars = barsOf(duty.shifts ?? [], at, at, days.at(-1)?.end ?? at);
+  return (
+    <>
+      <Strip days={days} bars={bars} zone={zone} colour={colour} />
+      <DayList days={days.slice(0, LISTED_DAYS)} bars={bars} zone={zone} colour={colour} />
+    </>
+  );
+}
+
+interface StripProps extends Omit<Props, "duty"> {
+  readonly days: readonly Day[];
+  readonly bars: readonly Bar[];
+}
+
+function Strip({ days, bars, zone, colour }: StripProps) {
+  const strip = useRef<HTMLDivElement>(null);
+  const width = useWidth(strip, FIRST_WIDTH);
+  const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const place = ({ start, end }: Pick<Bar | Day, "start" | "end">) => ({
     left: `${(100 * (start - from)) / (to - from)}%`,
     width: `${(100 * (end - start)) / (to - from)}%`,
   });
   return (
-    <div class="oc-strip">
+    <div class="oc-strip" ref={strip}>
       {days.map((day) => (
         <span key={day.date} class={isWeekend(day.date) ? "oc-strip-day weekend" : "oc-strip-day"} style={place(day)}>
           {dayLabel(day.date).replace(/ \w+$/, "")}
@@ -50,7 +73,7 @@ export function Strip({ duty, zone, colour }: Props) {
       ))}
       {bars.map((bar) => {
         const who = bar.isGap ? "Gap" : namesOf(bar.users);
-        const px = ((bar.end - bar.start) / (to - from)) * STRIP_PX - 16;
+        const px = ((bar.end - bar.start) / (to - from)) * width - BESIDE_PX;
         return (
           <span
             key={bar.start}

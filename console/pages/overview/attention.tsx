@@ -6,7 +6,7 @@ import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useGet } from "../../app/query.ts";
-import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
+import { IDLE_MS, useProjectChanges, useRefresh } from "../../app/refresh.ts";
 import { can, me } from "../../app/session.ts";
 import { Attention, Button, Card, confirm, EmptyState, plural, Skeleton, Time, toast } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
@@ -40,6 +40,7 @@ export function useAttention(): AttentionState {
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
   useStream(can("system:status") ? "system" : null, changed);
   useAlertingChanges(changed);
+  useProjectChanges(/^oncall\./, changed, { isExact: false });
   const done = (key: string) => {
     setMended((keys) => [...keys, key]);
     setTimeout(() => {
@@ -130,6 +131,7 @@ const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
   jobs: "jobs",
   queue: "queue",
   approvals: "people",
+  oncall: "on-call",
   heartbeats: "heartbeats",
   module: "module",
   events: "events",

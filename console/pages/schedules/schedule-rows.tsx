@@ -1,5 +1,6 @@
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { CronText } from "../../app/cron-text.tsx";
 import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Badge, type Column, Switch, Time, toast, UserText } from "../../ui/index.ts";
@@ -20,7 +21,17 @@ export function columns(nameOf: NameOf): readonly Column<Schedule>[] {
       card: "title",
       width: "wide",
     },
-    { label: "Runs", cell: (schedule) => <span class="mono nowrap">{rhythmOf(schedule)}</span>, card: "text" },
+    {
+      label: "Runs",
+      cell: (schedule) =>
+        schedule.cron === null ? (
+          rhythmOf(schedule)
+        ) : (
+          <CronText cron={schedule.cron} more={`in ${schedule.timezone}`} />
+        ),
+      card: "text",
+      width: "wide",
+    },
     { label: "Job", cell: ({ kind }) => <span class="mono nowrap">{kind}</span>, priority: 3 },
     { label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
     { label: "Last run", cell: ({ lastRunAt }) => <Time at={lastRunAt} empty="never" />, align: "end", priority: 2 },

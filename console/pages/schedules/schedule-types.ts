@@ -1,4 +1,5 @@
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
+import { cronWords } from "../../app/cron-words.ts";
 import { formatDuration } from "../../ui/index.ts";
 
 export type NextRun = Schedule["nextRuns"][number];
@@ -12,7 +13,7 @@ export const DST = {
 
 /** In words when a schedule runs. */
 export function rhythmOf({ cron, everyMs, timezone }: Schedule): string {
-  return cron === null ? `every ${formatDuration(everyMs ?? 0)}` : `${cron} in ${timezone}`;
+  return cron === null ? `every ${formatDuration(everyMs ?? 0)}` : `${cronWords(cron) ?? cron} in ${timezone}`;
 }
 
 const OWN = "prism:";

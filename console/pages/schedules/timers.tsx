@@ -1,5 +1,6 @@
 import type { Timer } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { CronText } from "../../app/cron-text.tsx";
 import { useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
 import { PersonName } from "../../app/person-name.tsx";
@@ -34,7 +35,7 @@ const COLUMNS: readonly Column<Timer>[] = [
     label: "Repeats",
     cell: ({ cron, timezone, everyMs }) =>
       cron !== null ? (
-        <span class="mono nowrap">{`${cron} ${timezone ?? ""}`}</span>
+        <CronText cron={cron} more={timezone === null ? "" : `in ${timezone}`} />
       ) : (
         <Badge tone="plain">{everyMs === null ? "once" : `every ${formatDuration(everyMs)}`}</Badge>
       ),

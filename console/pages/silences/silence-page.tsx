@@ -1,6 +1,7 @@
 import { Copy, Pencil } from "lucide";
 import type { SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
+import { CronText } from "../../app/cron-text.tsx";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { LabelChips, MatcherChips } from "../../app/matcher-field.tsx";
@@ -20,6 +21,8 @@ import {
   DataTable,
   DescriptionList,
   EmptyState,
+  formatInstant,
+  formatLeft,
   formatRelative,
   Menu,
   Page,
@@ -29,7 +32,7 @@ import {
 } from "../../ui/index.ts";
 import { PreviewView, SpanList } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
+import { nameOf, STATES, spanOf } from "./silence-types.ts";
 
 export default function SilencePage({ params }: PageProps) {
   const query = useGet<SilenceDetail>(`/silences/${encodeURIComponent(params["id"] ?? "")}`);
@@ -105,7 +108,9 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
               items={[
                 { label: "Start", value: <Time at={silence.startsAt} mode="full" /> },
                 { label: "End", value: <Time at={silence.endsAt} mode="full" empty="open" /> },
-                ...(recurrence ? [{ label: "Windows", value: <span class="mono">{rhythmOf(recurrence)}</span> }] : []),
+                ...(recurrence
+                  ? [{ label: "Windows", value: <CronText cron={recurrence.cron} more={spanOf(recurrence)} /> }]
+                  : []),
                 ...(window && recurrence
                   ? [
                       {
@@ -138,9 +143,12 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
 
 function whenText({ state, window, endsAt, recurrence }: SilenceDetail): string {
   if (state === "expired") return `It ended ${endsAt ? formatRelative(endsAt) : ""}.`;
-  const at = window ? formatRelative(state === "active" ? window.endsAt : window.startsAt) : "";
   const what = recurrence ? "The window" : "It";
-  return state === "active" ? `${what} ends ${at}.` : `${what} starts ${at}.`;
+  if (!window) return state === "active" ? "It is active." : "It is not active.";
+  const { startsAt, endsAt: end } = window;
+  return state === "active"
+    ? `${what} lasts until ${formatInstant(end, "short")}, ${formatLeft(end)}.`
+    : `${what} starts ${formatRelative(startsAt)}, ${formatInstant(startsAt, "short")}.`;
 }
 
 function Actions({ silence }: { readonly silence: SilenceDetail }) {

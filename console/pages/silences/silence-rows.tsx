@@ -1,9 +1,9 @@
 import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { MatcherChips } from "../../app/matcher-field.tsx";
 import { Creator } from "../../app/person-name.tsx";
-import { Badge, Button, type Column, Menu, Num, Time, UserText } from "../../ui/index.ts";
+import { Badge, Button, type Column, Left, Menu, Num, Time, UserText } from "../../ui/index.ts";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
+import { endOf, nameOf, rhythmOf, STATES } from "./silence-types.ts";
 
 export const COLUMNS: readonly Column<Silence>[] = [
   {
@@ -33,13 +33,23 @@ export const COLUMNS: readonly Column<Silence>[] = [
   { label: "Silenced", align: "end", card: "meta", cardLabel: true, cell: ({ hits }) => <Num n={hits} /> },
 ];
 
-/** Until when it lasts, or when it starts next. */
-function When({ silence: { state, window, endsAt, recurrence } }: { readonly silence: Silence }) {
-  const at = state === "pending" ? window?.startsAt : (window?.endsAt ?? endsAt);
-  const word = state === "pending" ? "starts" : state === "active" ? "until" : "ended";
+/** Until when it lasts and what is left of it, or when it starts next. */
+function When({ silence }: { readonly silence: Silence }) {
+  const { state, window, recurrence } = silence;
+  const title = recurrence ? rhythmOf(recurrence) : undefined;
+  if (state === "expired")
+    return (
+      <span title={title}>
+        ended <Time at={window?.endsAt ?? silence.endsAt} />
+      </span>
+    );
+  const at = state === "active" ? endOf(silence) : window?.startsAt;
   return (
-    <span title={recurrence ? rhythmOf(recurrence) : undefined}>
-      {word} <Time at={at} />
+    <span title={title}>
+      {state === "active" ? "until " : "from "}
+      <Time at={at} mode="short" />
+      {at && (state === "active" ? ", " : ", starts ")}
+      {at && (state === "active" ? <Left at={at} /> : <Time at={at} />)}
     </span>
   );
 }

@@ -1,4 +1,5 @@
 import type { Silence, SilencePreview } from "../../../src/client/api-types.gen.ts";
+import { cronWords } from "../../app/cron-words.ts";
 import { matcherText } from "../../app/matchers.ts";
 import { formatDuration, fromWallClock, toWallClock } from "../../ui/index.ts";
 
@@ -23,9 +24,33 @@ export function tomorrowAtNine(zone: string, now = Date.now()): string {
 }
 
 /** In words when a maintenance window occurs. */
-export function rhythmOf({ cron, durationMs, until, timezone }: SilenceRecurrence): string {
-  return `${cron} ${until === undefined ? `for ${formatDuration(durationMs ?? 0)}` : `until ${until}`}, ${timezone}`;
+export function rhythmOf(recurrence: SilenceRecurrence): string {
+  return `${cronWords(recurrence.cron) ?? recurrence.cron} ${spanOf(recurrence)}`;
 }
+
+/** How long its windows last, and in which zone. */
+export function spanOf({ durationMs, until, timezone }: SilenceRecurrence): string {
+  return `${until === undefined ? `for ${formatDuration(durationMs ?? 0)}` : `until ${until}`}, ${timezone}`;
+}
+
+/** The end of its current window, or of the silence. */
+export function endOf({ window, endsAt }: Silence): string | null {
+  return window?.endsAt ?? endsAt;
+}
+
+const ORDER: readonly Silence["state"][] = ["active", "pending", "expired"];
+
+/** What is active, the first to end first; what comes, by its start; what has ended, the last one first. */
+export function inOrder(silences: readonly Silence[]): readonly Silence[] {
+  const timeOf = (silence: Silence) =>
+    Date.parse((silence.state === "pending" ? silence.window?.startsAt : endOf(silence)) ?? "") || NEVER;
+  return silences.toSorted((a, b) => {
+    const later = timeOf(a) - timeOf(b);
+    return ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (a.state === "expired" ? -later : later);
+  });
+}
+
+const NEVER = 8.64e15;
 
 /** The name of a silence: its comment, otherwise its matchers. */
 export function nameOf({ comment, matchers }: Silence): string {

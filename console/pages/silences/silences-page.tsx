@@ -11,6 +11,7 @@ import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { choices, formatRelative, plural } from "../../ui/index.ts";
 import { expire } from "./silence-actions.ts";
 import { COLUMNS, RowActions } from "./silence-rows.tsx";
+import { inOrder } from "./silence-types.ts";
 
 const FILTERS = {
   project: PROJECT_CHOICE,
@@ -27,8 +28,11 @@ const EMPTY = {
 };
 
 function queryOf(filter: string): Readonly<Record<string, string>> {
-  if (filter === "recurring") return { state: "active,pending", kind: "maintenance" };
-  return { state: filter === "live" ? "active,pending" : filter };
+  if (filter === "expired") return { state: filter };
+  // The first to end are of the first page.
+  const sort = "endsAt";
+  if (filter === "recurring") return { state: "active,pending", kind: "maintenance", sort };
+  return { state: filter === "live" ? "active,pending" : filter, sort };
 }
 
 /** Current and coming silences. */
@@ -41,7 +45,7 @@ export default function SilencesPage() {
   const mayEnd = isWritable && state !== "expired";
   return (
     <ListPage<Silence>
-      of={list}
+      of={{ ...list, items: list.items && inOrder(list.items) }}
       title="Silences"
       subtitle={summary(list.items, state)}
       noun="silence"

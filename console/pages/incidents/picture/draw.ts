@@ -1,4 +1,5 @@
-import { formatDuration, formatInstant } from "../../../ui/index.ts";
+import { formatInstant } from "../../../ui/clock.ts";
+import { formatDuration } from "../../../ui/format.ts";
 import { type Lane, type LaneBar, type Mark, type Picture, SIGNS } from "./model.ts";
 
 /* Where things are on the axis. Marks that would cover each other are one. */
@@ -31,8 +32,13 @@ export interface Drawing {
   readonly moments: readonly Moment[];
 }
 
-const MARK_PX = 18;
-const SHOWN_LINES = 4;
+/** A narrow picture is touched: its marks have room for a finger. */
+const NARROW_PX = 500;
+export const isNarrow = (width: number): boolean => width < NARROW_PX;
+
+/** Room of a mark with the number of those in its place. */
+const markRoom = (width: number): number => (isNarrow(width) ? 40 : 26);
+const SHOWN_LINES = 8;
 /** So many changes of a number can be reached, evenly spread. */
 const SHOWN_LEVELS = 60;
 const DAY_MS = 86_400_000;
@@ -48,11 +54,17 @@ export function drawingOf(picture: Picture, width: number): Drawing {
       moments.push({ lane: index, at, x: place(at), end: place(end), lines });
     for (const bar of lane.bars ?? []) if (bar.isThin !== true) add(bar.from, bar.to, [barText(bar, picture, clock)]);
     for (const { at, count } of thinned(lane.levels ?? [], SHOWN_LEVELS)) add(at, at, [`${clock(at)} ${count} firing`]);
-    const spots = groupsOf(lane.marks ?? [], (MARK_PX / width) * (to - from)).map((marks): Spot => {
+    const room = markRoom(width) / width;
+    const groups = groupsOf(lane.marks ?? [], room * (to - from));
+    const places = spreadOut(
+      groups.map(([first]) => place(first?.at ?? from)),
+      room,
+    );
+    const spots = groups.map((marks, at): Spot => {
       const lines = marks.map(({ at, text }) => `${clock(at)} ${text}`);
       const left = lines.length - SHOWN_LINES;
       const [first] = marks;
-      const x = place(first?.at ?? from);
+      const x = places[at] ?? 0;
       const shown = left > 0 ? [...lines.slice(0, SHOWN_LINES), `and ${left} more`] : lines;
       moments.push({ lane: index, at: first?.at ?? from, x, end: x, lines: shown });
       return { x, mark: mostImportant(marks), count: marks.length };
@@ -61,6 +73,25 @@ export function drawingOf(picture: Picture, width: number): Drawing {
   });
   moments.sort((a, b) => a.at - b.at || a.lane - b.lane);
   return { lanes, moments };
+}
+
+/** So that no mark covers another one: what comes next stands beside what was done just now, not on it. */
+function spreadOut(places: readonly number[], room: number): readonly number[] {
+  let least = 0;
+  const right = places.map((x) => {
+    const moved = Math.max(x, least);
+    least = moved + room;
+    return moved;
+  });
+  let most = 1;
+  return right
+    .toReversed()
+    .map((x) => {
+      const moved = Math.min(x, most);
+      most = moved - room;
+      return moved;
+    })
+    .toReversed();
 }
 
 function barText({ from, to, text }: LaneBar, { now, to: end }: Picture, clock: (at: number) => string): string {
@@ -93,10 +124,10 @@ function thinned<T>(items: readonly T[], most: number): readonly T[] {
   return step <= 1 ? items : items.filter((_, index) => index % step === 0);
 }
 
-/** The moment under a point of a lane; a mark before the bar that it is on. */
-export function momentAt(moments: readonly Moment[], lane: number, x: number, near: number): number | null {
+/** The moment under a point of a lane; a mark before the bar that it is on. @param width of the axis in px */
+export function momentAt(moments: readonly Moment[], lane: number, x: number, width: number): number | null {
   let best: number | null = null;
-  let distance = near;
+  let distance = (isNarrow(width) ? 20 : 12) / width;
   for (const [index, moment] of moments.entries()) {
     if (moment.lane !== lane) continue;
     const away = moment.end > moment.x ? Number.POSITIVE_INFINITY : Math.abs(moment.x - x);

@@ -1,5 +1,5 @@
 import { type LogData, type Part, tell } from "../../../../src/features/explain/alert-sentences.ts";
-import { formatInstant } from "../../../ui/index.ts";
+import { formatInstant } from "../../../ui/clock.ts";
 import type { IncidentDetail, LogEntry } from "../incident-types.ts";
 
 /* An incident as lanes along one axis of time: what the picture shows, without how it is drawn. */

@@ -1,11 +1,11 @@
 import "./picture.css";
 import { useComputed } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { me } from "../../../app/session.ts";
-import { Card, displayZone, now } from "../../../ui/index.ts";
+import { Card, displayZone, now, useWidth } from "../../../ui/index.ts";
 import { actorName, type IncidentDetail } from "../incident-types.ts";
 import { namesOf } from "../timeline-words.tsx";
-import { type DrawnLane, drawingOf, type Moment, momentAt } from "./draw.ts";
+import { type DrawnLane, drawingOf, isNarrow, type Moment, momentAt } from "./draw.ts";
 import { pictureOf } from "./lanes.ts";
 import { Axis, Grid, Key, LaneRow, Over } from "./shapes.tsx";
 
@@ -15,7 +15,7 @@ import { Axis, Grid, Key, LaneRow, Over } from "./shapes.tsx";
  */
 export function IncidentPicture({ incident }: { readonly incident: IncidentDetail }) {
   const track = useRef<HTMLDivElement>(null);
-  const width = useWidth(track);
+  const width = useWidth(track, FIRST_WIDTH);
   const at = useCoarseNow(incident);
   const zone = displayZone.value;
   const own = me.value?.id;
@@ -37,11 +37,11 @@ export function IncidentPicture({ incident }: { readonly incident: IncidentDetai
     const box = track.current?.getBoundingClientRect();
     const lane = (event.target as Element).closest<HTMLElement>("[data-lane]")?.dataset["lane"];
     if (box === undefined || lane === undefined) return setShown(null);
-    setShown(momentAt(moments, Number(lane), (event.clientX - box.left) / box.width, 12 / box.width));
+    setShown(momentAt(moments, Number(lane), (event.clientX - box.left) / box.width, box.width));
   };
   return (
     <Card title="What happened when">
-      <figure class="life">
+      <figure class={isNarrow(width) ? "life narrow" : "life"}>
         <div
           class="life-plot"
           role="slider"
@@ -83,20 +83,6 @@ function useCoarseNow({ openedAt, resolvedAt }: IncidentDetail): number {
 }
 
 const FIRST_WIDTH = 640;
-
-function useWidth(of: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(FIRST_WIDTH);
-  useLayoutEffect(() => {
-    const element = of.current;
-    if (element === null) return;
-    const measure = () => element.clientWidth > 0 && setWidth(element.clientWidth);
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  return width;
-}
 
 const OTHERS: Readonly<Record<string, string>> = {
   operator: "an operator",

@@ -46,7 +46,7 @@ export function Grid({ picture, width }: Omit<OverProps, "moment" | "lanes">) {
 export function Over({ picture, moment, lanes }: Omit<OverProps, "width">) {
   const { now: at } = picture;
   return (
-    <div class="life-over above">
+    <div class="life-over">
       {at !== null && (
         <i class="life-now" style={{ left: percent(placeIn(picture, at)) }}>
           <b>now</b>
@@ -54,7 +54,7 @@ export function Over({ picture, moment, lanes }: Omit<OverProps, "width">) {
       )}
       {moment !== undefined && <i class="life-cursor" style={{ left: percent(moment.x) }} />}
       {moment !== undefined && (
-        <div class="life-tip" style={tipPlace(moment)}>
+        <div class={moment.x < 0.5 ? "life-tip" : "life-tip from-end"} style={tipPlace(moment)}>
           <b dir="auto">{lanes[moment.lane]?.name}</b>
           {moment.lines.map((line, index) => (
             <span key={index} dir="auto">
@@ -68,8 +68,7 @@ export function Over({ picture, moment, lanes }: Omit<OverProps, "width">) {
 }
 
 function tipPlace({ x, lane }: Moment) {
-  const side = x < 0.5 ? { left: percent(x) } : { right: percent(1 - x) };
-  return { ...side, top: `calc(${lane + 1} * var(--life-lane) + 2px)` };
+  return { "--at": percent(x < 0.5 ? x : 1 - x), top: `calc(${lane + 1} * var(--life-lane) + 2px)` };
 }
 
 interface LaneProps {

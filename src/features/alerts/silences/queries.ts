@@ -31,7 +31,7 @@ export const silenceList = listing(
     ),
     kind: equals(v.picklist(KINDS, `must be one of ${KINDS.join(", ")}`), KIND),
   }),
-  { order: { endsAt: "number", id: "string" }, searches: true },
+  { order: { endsAt: "number", id: "string" }, sorts: { endsAt: "number" }, searches: true },
 );
 
 /** The last 20 alerts that a silence withheld. */

@@ -139,6 +139,7 @@ export const ListSilences = () =>
   object({
     projectId: v.optional(doc(text(128, 1), "Id or slug; default: the key's project, or `default`")),
     ...silenceList.entries,
+    sort: silenceList.sort,
     ...pageEntries(),
   });
 export type ListSilences = v.InferOutput<ReturnType<typeof ListSilences>>;

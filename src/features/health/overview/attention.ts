@@ -7,7 +7,9 @@ import type { Uses } from "../../../module/feature.ts";
 import * as queries from "./queries.ts";
 import type { AttentionItem, AttentionView } from "./schema.ts";
 
-export type AttentionParts = Uses<"db" | "clock" | "projects" | "pages" | "alerts" | "withheldBy" | "findings">;
+export type AttentionParts = Uses<
+  "db" | "clock" | "projects" | "pages" | "alerts" | "withheldBy" | "findings" | "policies" | "onCall"
+>;
 
 const SEVERITIES = ["critical", "warning", "info"] as const;
 /** Of kinds with the same severity. */
@@ -52,7 +54,7 @@ function findingItem(
 export const everything: Grouping = async (parts, caller, found) => {
   const incidents = await incidentItems(parts, caller);
   const notifications = await notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids)));
-  return bySeverity([...incidents, ...notifications, ...found]);
+  return bySeverity([...incidents, ...notifications, ...(await onCallItems(parts, caller)), ...found]);
 };
 
 export function bySeverity(items: readonly AttentionItem[]): AttentionItem[] {
@@ -118,6 +120,50 @@ function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): Attention
     ids: [id],
     counts: { alerts, firing },
   });
+}
+
+/** On-call schedules that a policy names, with no one on call now. Mirrors call no one. */
+export async function onCallItems(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+  const { db, clock, projects, onCall } = parts;
+  const ids = (await readableProjects(parts, caller)).filter((id) => !projects.isMirror(id));
+  const policies = policiesBySchedule(parts, ids);
+  const items: AttentionItem[] = [];
+  for (const { id, name } of await queries.schedulesIn(db.scan, ids, [...policies.keys()])) {
+    const { current } = await onCall(db.scan, id, clock.now());
+    if (current.length === 0) items.push(onCallItem(id, name, [...(policies.get(id) ?? [])].sort()));
+  }
+  return items;
+}
+
+/** Names of the policies of projects that name a schedule, by its id. */
+function policiesBySchedule({ policies }: Uses<"policies">, projectIds: readonly string[]) {
+  const found = new Map<string, Set<string>>();
+  for (const ref of projectIds.flatMap((id) => [...policies.of(id).values()]))
+    for (const step of policies.definitionOf(ref).steps)
+      if (step.type === "notify")
+        for (const { id } of step.schedules) found.set(id, (found.get(id) ?? new Set()).add(ref.name));
+  return found;
+}
+
+function onCallItem(id: string, name: string, policies: readonly string[]): AttentionItem {
+  return item({
+    kind: "oncall",
+    severity: "warning",
+    key: `oncall:${id}`,
+    title: `No one is on call on ${name}`,
+    detail: `${policies.length === 1 ? "The policy" : "The policies"} ${listText(policies)} would notify its people`,
+    link: `/oncall/${id}`,
+    ids: [id],
+    counts: { policies: policies.length },
+  });
+}
+
+const NAMED = 3;
+
+/** Such as "Anna, Ben, Cleo and 3 more"; one more is named. */
+export function listText(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return more > 1 ? `${names.slice(0, NAMED).join(", ")} and ${more} more` : names.join(", ");
 }
 
 /** @param incidents are listed themselves */

@@ -10,7 +10,7 @@ const tag = "Operations";
 
 /** Figures over time, and what needs attention: the first page of the console. */
 export const overviewFeature = feature("overview", {
-  needs: ["projects", "pages", "alerts", "withheldBy", "findings", "countJobs"],
+  needs: ["projects", "pages", "alerts", "withheldBy", "findings", "countJobs", "policies", "onCall"],
   register(server, parts) {
     const stats = new Stats(parts);
     server.route({
@@ -48,7 +48,7 @@ export const overviewFeature = feature("overview", {
       path: "/api/v1/attention",
       id: "getAttention",
       summary:
-        "List what needs attention first: open incidents, unacknowledged notifications, paused channels, dead jobs and the like",
+        "List what needs attention first: open incidents, unacknowledged notifications, gaps on call, paused channels, dead jobs and the like",
       details: "Only what the caller may see. `streams` names the live entries after which to ask again.",
       query: AttentionQuery,
       tag,

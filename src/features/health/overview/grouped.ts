@@ -7,8 +7,10 @@ import {
   bySeverity,
   type Grouping,
   item,
+  listText,
   notificationItem,
   notificationRows,
+  onCallItems,
   readableProjects,
 } from "./attention.ts";
 import * as queries from "./queries.ts";
@@ -18,7 +20,6 @@ import type { AttentionItem } from "./schema.ts";
 
 const LISTED_INCIDENTS = 5;
 const LISTED_DELIVERY = 3;
-const NAMED = 3;
 
 /** Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. */
 export const grouped: Grouping = async (parts, caller, found) => {
@@ -27,6 +28,7 @@ export const grouped: Grouping = async (parts, caller, found) => {
   const urgent = server.filter(({ severity }) => severity === "critical");
   const { pages, others } = await notificationLines(parts, caller);
   const rest = [
+    ...oneLine(await onCallItems(parts, caller), onCallLine),
     ...others,
     ...(await heartbeatLine(parts, caller)),
     ...oneLine(of("jobs"), jobsLine),
@@ -133,12 +135,6 @@ function moreIncidents(left: number): AttentionItem {
   });
 }
 
-/** Such as "Anna, Ben, Cleo and 3 more"; one more is named. */
-function listText(names: readonly string[]): string {
-  const more = names.length - NAMED;
-  return more > 1 ? `${names.slice(0, NAMED).join(", ")} and ${more} more` : names.join(", ");
-}
-
 /** Pages of incidents that the caller may not read one by one, the others as one line. */
 async function notificationLines(parts: AttentionParts, caller: PermissionHolder) {
   const { rows, scope } = await notificationRows(parts, caller, queries.CHECKED);
@@ -170,6 +166,19 @@ function notificationsLine(rows: readonly queries.UrgentRow[], scope: "own" | "a
     link: scope === "own" ? "/inbox" : `/inbox?show=everyone&state=${state}`,
     at: toRfc3339(Math.min(...rows.map(({ createdAt }) => createdAt))),
     counts: { notifications: rows.length, rules: rules.length },
+  });
+}
+
+function onCallLine(items: readonly AttentionItem[]): AttentionItem {
+  return item({
+    kind: "oncall",
+    severity: "warning",
+    key: "oncall",
+    title: `No one is on call on ${countText(items.length, "schedule")} of policies`,
+    detail: listText(items.map(({ title }) => title.replace("No one is on call on ", ""))),
+    link: "/oncall",
+    ids: items.flatMap(({ ids }) => ids),
+    counts: { schedules: items.length },
   });
 }
 

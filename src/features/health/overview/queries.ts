@@ -359,6 +359,12 @@ export async function downHeartbeats(
   return rows;
 }
 
+/** Those of these on-call schedules that are in the projects, by name. */
+export function schedulesIn(db: ReadDb, projects: readonly string[], ids: readonly string[]) {
+  const query = db.selectFrom("oncall_schedules").select(["id", "name"]).orderBy("name");
+  return query.where("id", "in", valuesOf(ids)).where("projectId", "in", valuesOf(projects)).execute();
+}
+
 /** Resources that report or decide in these projects. */
 export async function countWatched(db: ReadDb, projects: readonly string[]) {
   const { rows } = await sql<{ rules: number; heartbeats: number; receivers: number }>`

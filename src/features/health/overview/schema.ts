@@ -85,6 +85,7 @@ export const ATTENTION_KINDS = [
   "jobs",
   "queue",
   "approvals",
+  "oncall",
   "heartbeats",
   "module",
   "events",
@@ -125,7 +126,7 @@ export const AttentionView = named(
     ),
     streams: doc(
       v.array(v.object({ stream: v.string(), types: v.array(v.string()) })),
-      "Entries of live streams after which the answer may differ, besides the `incident.*` events of projects",
+      "Entries of live streams after which the answer may differ, besides the `incident.*` and `oncall.*` events of projects",
     ),
   }),
 );

@@ -14,7 +14,10 @@ export const drillFindings: FeatureFindings<Uses<"db" | "clock" | "projects">> =
     const seesAll = projects.readable(caller, "project:read") === null;
     const shown = people.filter(({ userId }) => seesAll || userId === caller.userId);
     const others = people.length - shown.length;
-    const parts = [unprovenText(shown), others === 0 ? "" : countText(others, "other user")];
+    const parts = [
+      unprovenText(shown.map(({ shownName: name, takesPart }) => ({ name, takesPart }))),
+      others === 0 ? "" : countText(others, "other user"),
+    ];
     return [
       {
         ...{ code: "drills", severity: "info" },

@@ -5,8 +5,10 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 /** A person who is on call soon, and whom no drill is known to have reached within 14 days. */
 export interface UnprovenPerson {
   readonly userId: string;
-  /** Username, else name. */
+  /** Username, else name: what commands take. */
   readonly name: string;
+  /** Name, else username. */
+  readonly shownName: string;
   readonly takesPart: boolean;
 }
 
@@ -41,12 +43,14 @@ export async function unprovenPeople(db: ReadDb, now: EpochMs): Promise<Unproven
   );
   return people
     .filter(({ userId }) => !proven.has(userId))
-    .map(({ userId, username, name, takesPart }) => ({ userId, name: username ?? name, takesPart: takesPart !== 0 }))
+    .map(({ userId, username, name, takesPart }) => ({
+      ...{ userId, name: username ?? name, shownName: name || (username ?? ""), takesPart: takesPart !== 0 },
+    }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Such as "ann, bob (takes no part in drills)". */
-export function unprovenText(people: readonly UnprovenPerson[]): string {
+export function unprovenText(people: readonly Pick<UnprovenPerson, "name" | "takesPart">[]): string {
   const shown = people
     .slice(0, LISTED)
     .map(({ name, takesPart }) => (takesPart ? name : `${name} (takes no part in drills)`));

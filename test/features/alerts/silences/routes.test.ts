@@ -138,6 +138,11 @@ test("lists are by project and state, those that end last first, page by page", 
   const first = await list("limit=2");
   assert.deepEqual(await names(`limit=2&cursor=${first.nextCursor}`), ["active", "expired"]);
   assert.equal((await list("limit=1&page=2")).total, 4);
+  const soonest = await list("sort=endsAt&limit=2");
+  assert.deepEqual(
+    [...soonest.data.map(({ id }) => ids.get(id)), ...(await names(`sort=endsAt&cursor=${soonest.nextCursor}`))],
+    ["expired", "active", "pending", "window"],
+  );
   const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
   assert.deepEqual(await names(`projectId=${shop.id}`), []);
 });

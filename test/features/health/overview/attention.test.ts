@@ -113,6 +113,64 @@ test("an incident needs attention while it is open; its notifications are not li
   assert.deepEqual(ofKind(await itemsOf(prism, uma.token), "incident"), []);
 });
 
+test("a schedule that a policy names needs attention while no one is on call on it; a mirror's does not", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const reader = await makeUser(prism, "rita", ["User"]);
+  const paul = await makeUser(prism, "paul", ["User"]);
+  for (const { id } of [uma, reader])
+    await prism.post("/api/v1/projects/default/members", { userId: id, role: "viewer" });
+  const ids: string[] = [];
+  for (const name of ["Database", "Network", "Unused"]) {
+    const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name, timezone: "UTC" });
+    ids.push(body.id);
+  }
+  const [database = "", network = ""] = ids;
+  const name = (policy: string, ...schedules: string[]) =>
+    prism.post("/api/v1/policies", {
+      ...{ name: policy, steps: [{ type: "notify", schedules: schedules.map((id) => ({ id })) }] },
+    });
+  assert.equal((await name("Night", database)).status, 201);
+  const found = async (token?: string) => ofKind(await itemsOf(prism, token), "oncall");
+  const [item, ...others] = await found();
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [item?.severity, item?.title, item?.detail, item?.link, item?.key],
+    [
+      "warning",
+      "No one is on call on Database",
+      "The policy Night would notify its people",
+      `/oncall/${database}`,
+      `oncall:${database}`,
+    ],
+  );
+  assert.equal((await found(reader.token)).length, 1, "also for who reads the project");
+  assert.deepEqual(await found(paul.token), [], "and not for others");
+
+  await name("Day", database, network);
+  const lines = async () => (await linesOf(prism)).filter((line) => line.includes("on call on"));
+  assert.deepEqual(await lines(), ["warning |  | No one is on call on 2 schedules of policies | Database, Network"]);
+
+  const now = prism.parts.base.clock.now();
+  const override = {
+    start: new Date(now - 3_600_000).toISOString(),
+    end: new Date(now + 3_600_000).toISOString(),
+    users: ["uma"],
+  };
+  assert.equal((await prism.post(`/api/v1/oncall/schedules/${database}/overrides`, override)).status, 201);
+  const { body } = await prism.get<{ data: { scheduleId: string; current: unknown[] }[] }>("/api/v1/oncall/now");
+  const gaps = body.data.filter(({ current }) => current.length === 0).map(({ scheduleId }) => scheduleId);
+  assert.ok(!gaps.includes(database), "the schedule's page says the same");
+  assert.deepEqual(await lines(), [
+    "warning |  | No one is on call on Network | The policy Day would notify its people",
+  ]);
+  await prism.patch(`/api/v1/users/${uma.id}`, { status: "disabled" });
+  assert.equal((await found()).length, 2, "who is on call cannot be reached");
+  const mirror = { settings: { mirror: { from: "oncall" } } };
+  assert.equal((await prism.patch("/api/v1/projects/default", mirror)).status, 200);
+  assert.deepEqual(await found(), []);
+});
+
 /** Pauses a provider that has one target, or one target of a channel. */
 function pause(prism: TestPrism, channel: "email" | "webhook", target: string): void {
   const found = prism.parts.offers.channels.of(channel);

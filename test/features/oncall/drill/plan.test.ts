@@ -213,6 +213,14 @@ test("who is on call without a proof is named by attention, status, doctor and t
     return `${check?.severity} ${check?.text}`;
   };
   assert.deepEqual([await kinds(), await named()], [["ada"], [{ name: "ada", takesPart: true }]]);
+  const rename = (name: string) => prism.patch(`/api/v1/users/${ada.id}`, { name });
+  assert.equal((await rename("Ada Lovelace")).status, 200);
+  assert.deepEqual(
+    [await kinds(), await named()],
+    [["Ada Lovelace"], [{ name: "ada", takesPart: true }]],
+    "people read names, commands take usernames",
+  );
+  await rename("ada");
   const vera = await makeUser(prism, "vera", ["Viewer"]);
   assert.deepEqual(
     [await kinds(vera), await named(vera)],
