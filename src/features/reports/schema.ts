@@ -78,7 +78,6 @@ const Compared = v.object({
   now: doc(IncidentFigures, "Of the range, or of its second half"),
   before: doc(IncidentFigures, "Of the time before, or of the first half"),
 });
-export type ComparedFigures = v.InferOutput<typeof Compared>;
 
 export const IncidentsReport = named(
   "IncidentsReport",
