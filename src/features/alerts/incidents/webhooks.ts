@@ -113,11 +113,15 @@ async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): P
     throw signal.aborted ? error : withoutAddress(error, step);
   });
   requireAccepted(answer, step, parts.clock.toWall(parts.clock.now()));
-  const accepted = async (trx: Trx): Promise<void> => {
-    await record(trx);
-    await access?.accepted(trx);
+  const accepted = { answer: String(answer.status) };
+  if (!access && !isToRecord(post)) return accepted;
+  return {
+    ...accepted,
+    record: async (trx) => {
+      await record(trx);
+      await access?.accepted(trx);
+    },
   };
-  return { answer: String(answer.status), record: accepted };
 }
 
 function decidedAt({ content }: PageRow): EpochMs {
@@ -252,6 +256,14 @@ async function rulesOf(parts: IncidentParts, row: IncidentRow, sendResolved: boo
   return { isEnded, firingLater, sendResolved, isWithheld: isLeftOut };
 }
 
+function isToRecord(post: Post | NoPost): boolean {
+  return isCut(post) || post.leftOut.length > 0;
+}
+
+function isCut(post: Post | NoPost): post is Post {
+  return "body" in post && post.body.isTooLarge;
+}
+
 /** Stores what a post that was accepted, or skipped, did not name. */
 async function recordPost(
   parts: IncidentParts,
@@ -260,11 +272,10 @@ async function recordPost(
   step: number,
   post: Post | NoPost,
 ): Promise<void> {
-  const isCut = "body" in post && post.body.isTooLarge;
-  if (!isCut && post.leftOut.length === 0) return;
+  if (!isToRecord(post)) return;
   const row = await findIncident(trx, incidentId);
   if (!row) return;
-  if (isCut) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
+  if (isCut(post)) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
   await recordLeftOut(parts, trx, row, post.leftOut.slice(0, MAX_LEFT_OUT));
 }
 

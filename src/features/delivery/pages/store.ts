@@ -43,7 +43,7 @@ export function findPages(db: ReadDb | Trx, ids: readonly string[]): Promise<Pag
 
 /** The pages of the same way before this one that were not accepted, the newest first; a few at most. */
 export async function notAccepted(db: ReadDb, { incidentId, way, createdAt, id }: PageRow): Promise<PageRow[]> {
-  const earlier = await rowsOf<PageRow>(db, EARLIER, [incidentId, way, createdAt, id, LOOKED_BACK]);
+  const earlier = await rowsOf<PageRow>(db, EARLIER, [incidentId, way, createdAt, id]);
   const last = earlier.findIndex(({ outcome }) => outcome === "delivered");
   return last === -1 ? earlier : earlier.slice(0, last);
 }
@@ -62,9 +62,9 @@ export function acceptedSpans(db: ReadDb, { incidentId, way }: PageRow): Promise
 const ACCEPTED = `select coalesce(firstAttemptAt, deliveredAt) as "from", deliveredAt as until from pages
   where incidentId = ? and outcome = 'delivered' and way = ?`;
 
-const EARLIER = `select * from pages where incidentId = ? and way = ? and createdAt <= ? and id <> ?
-  order by createdAt desc limit ?`;
 const LOOKED_BACK = 50;
+const EARLIER = `select * from pages where incidentId = +? and way = +? and createdAt <= ? and id <> ?
+  order by createdAt desc limit ${LOOKED_BACK}`;
 
 function factsOf(row: PageRow): OpenPageFacts {
   return Object.fromEntries(FACTS.map((name) => [name, row[name]])) as unknown as OpenPageFacts;

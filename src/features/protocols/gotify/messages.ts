@@ -109,7 +109,7 @@ export class Messages {
            a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
          from notification_recipients r join notifications n on n.id = r.notificationId
          left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
-         where r.userId = ? and r.seq = ? and r.deletedAt is null`,
+         where r.userId = +? and r.seq = +? and r.deletedAt is null`,
       ),
       ofNotification: reader.prepare<[string, string], { id: number }>(
         "select seq as id from notification_recipients where notificationId = ? and userId = ?",
