@@ -151,6 +151,7 @@ export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<st
 
 /** A membership that webhooks may name. */
 export interface ReportedMember {
+  readonly pageId: string;
   readonly alertId: string;
   /** Its route is another one since then. */
   readonly leftAt: EpochMs | null;
@@ -158,12 +159,18 @@ export interface ReportedMember {
   readonly former: string | null;
 }
 
-const REPORTED = `select alertId, leftAt, former from incident_alerts where incidentId = ? and firingNotifiedAt is not null
-  and (resolvedNotifiedAt is null or resolvedNotifiedAt >= ?)`;
+const REPORTED = `select g.value ->> 0 as pageId, m.alertId, m.leftAt, m.former
+  from json_each(?) g cross join incident_alerts m on m.incidentId = g.value ->> 1 and m.firingNotifiedAt is not null
+  and (m.resolvedNotifiedAt is null or m.resolvedNotifiedAt >= g.value ->> 2)`;
 
-/** The alerts that webhooks may name: notified, and not ended with a notification before `since`. */
-export function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<ReportedMember[]> {
-  return rowsOf<ReportedMember>(db, REPORTED, [incidentId, since]);
+/**
+ * The alerts that pages of webhooks may name: notified, and not ended with a notification before `since`. The rows
+ * are those of {@link ReportedMember}.
+ */
+export function reportedMembers(
+  asked: readonly (readonly [pageId: string, incidentId: string, since: EpochMs])[],
+): BoundStatement {
+  return { sql: REPORTED, parameters: [JSON.stringify(asked)] };
 }
 
 /** The fingerprints of alerts that fire in the incident. */
