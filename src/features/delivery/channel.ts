@@ -229,11 +229,11 @@ export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, s
   const controller = new AbortController();
   const { signal } = controller;
   const timers: NodeJS.Timeout[] = [];
-  const abortIn = (ms: number, error: Error): void => {
-    timers.push(setTimeout(() => controller.abort(error), ms));
+  const abortIn = (ms: number, error: () => Error): void => {
+    timers.push(setTimeout(() => controller.abort(error()), ms));
   };
-  const onStop = (): void => abortIn(GRACE_MS, new StoppedCall("the process is stopping"));
-  abortIn(LIMIT_MS, new NoAnswer(`no answer within ${LIMIT_MS / 1000} s`, { phase: "answer", timedOut: true }));
+  const onStop = (): void => abortIn(GRACE_MS, () => new StoppedCall("the process is stopping"));
+  abortIn(LIMIT_MS, () => new NoAnswer(`no answer within ${LIMIT_MS / 1000} s`, { phase: "answer", timedOut: true }));
   if (stop.aborted) onStop();
   else stop.addEventListener("abort", onStop, { once: true });
   try {

@@ -45,5 +45,5 @@ export {
   type Place,
 } from "./pages/page.ts";
 export { isDrillNotification, type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
-export { type AcceptedSpan, acceptedSpans, deletePages, notAccepted } from "./pages/store.ts";
+export { type AcceptedSpan, acceptedSpans, deletePages, notAccepted, preceded } from "./pages/store.ts";
 export { namesOfWays } from "./pages/way-names.ts";

@@ -45,21 +45,21 @@ const CLAIM = `
  */
 const LEVELS = `
   with recursive level (priority) as (
-    select max(priority) from jobs where queue = @queue and state = 'ready'
+    select max(priority) from jobs where queue = +@queue and state = 'ready'
     union all
-    select (select max(j.priority) from jobs j where j.queue = @queue and j.state = 'ready'
+    select (select max(j.priority) from jobs j where j.queue = +@queue and j.state = 'ready'
       and j.priority < level.priority)
     from level where level.priority is not null
   )`;
-// Repeats the partial index's predicate literally: otherwise SQLite cannot use the index.
+// Repeats the partial index's predicate literally: otherwise SQLite cannot use the index. `+`: see StatementCache.
 const BY_PRIORITY =
-  "from jobs where queue = @queue and state = 'ready' order by priority desc, runAt, seq limit @limit";
+  "from jobs where queue = +@queue and state = 'ready' order by priority desc, runAt, seq limit +@limit";
 const BY_AGE = `
-  from jobs where queue = @queue and state = 'ready' and priority = (
+  from jobs where queue = +@queue and state = 'ready' and priority = (
     select level.priority from level where level.priority is not null order by
-    (select min(j.runAt) from jobs j where j.queue = @queue and j.state = 'ready'
+    (select min(j.runAt) from jobs j where j.queue = +@queue and j.state = 'ready'
       and j.priority = level.priority) limit 1
-  ) order by runAt, seq limit @limit`;
+  ) order by runAt, seq limit +@limit`;
 
 /** The jobs a claim would take, in its order. Parameters `queue` and `limit`. */
 export const READY = { byPriority: `select seq ${BY_PRIORITY}`, byAge: `${LEVELS} select seq ${BY_AGE}` } as const;

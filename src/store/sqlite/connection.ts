@@ -132,7 +132,13 @@ const FIRST_PAUSE = 8;
 const LONGEST_PAUSE = 4096;
 const READS = /^\s*(select|with)\b/i;
 
-/** Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first. */
+/**
+ * Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first.
+ *
+ * SQLite compiles a statement anew for each run if a bound value might change its plan, as that of
+ * `a = ? order by b`, `max(b)` or `limit ?` might: 50 µs, and for rows the function that makes them. Frequent
+ * statements have `+?` there, whose value SQLite does not look at (docs/decisions/storage.md).
+ */
 export class StatementCache {
   readonly #connection: Sqlite;
   readonly #statements = new Map<string, Statement<unknown[]>>();

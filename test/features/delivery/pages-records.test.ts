@@ -191,7 +191,7 @@ test("the outcome of a page that cannot be stored holds up no other one, and is 
   bad = first;
   const failures = new Map<string, number>();
   records.followers.push({
-    delivered: () => Promise.resolve(),
+    accepting: async () => () => Promise.resolve(),
     async failed(_trx, pages) {
       for (const { id } of pages) failures.set(id, (failures.get(id) ?? 0) + 1);
     },
@@ -213,7 +213,7 @@ for (const code of ["STORAGE_FULL", "OVERLOADED", "DATABASE_UNAVAILABLE"] as con
     let refusals = 2;
     const followed: string[] = [];
     records.followers.push({
-      delivered: () => Promise.resolve(),
+      accepting: async () => () => Promise.resolve(),
       async failed(_trx, pages) {
         const has = pages.map(({ id }) => id);
         if (has.includes(bad) && refusals-- > 0) throw new PrismError(code, "nothing was stored");
@@ -223,4 +223,29 @@ for (const code of ["STORAGE_FULL", "OVERLOADED", "DATABASE_UNAVAILABLE"] as con
     fail();
     await eventually("all are stored", async () => (await stored()) === ids.length);
     assert.deepEqual(followed.sort(), [...ids].sort());
+  });
+
+for (const { name, hasRecord, order } of [
+  { name: "before the first write", hasRecord: false, order: ["read", "row", "stored"] },
+  {
+    name: "after the record of an answer, which may change it",
+    hasRecord: true,
+    order: ["record", "row", "read", "stored"],
+  },
+])
+  test(`what follows from an accepted page is read ${name}`, async (t) => {
+    const seen: string[] = [];
+    const { ids, records } = await recordsOf(t, 1, { changed: async () => void seen.push("row") });
+    records.followers.push({
+      async accepting() {
+        seen.push("read");
+        return async (pages) => void seen.push(...pages.map(() => "stored"));
+      },
+      failed: async () => undefined,
+    });
+    const accepted = { answer: "200", attempts: 1, startedAt: 0 };
+    const record = async (): Promise<void> => void seen.push("record");
+    records.delivered(ids[0] ?? "", hasRecord ? { ...accepted, record } : accepted);
+    await records.idle();
+    assert.deepEqual(seen, order);
   });

@@ -68,7 +68,7 @@ export async function applyTurn(
 
 /** On a server without outside ways a notice in the app counts as reached, but there was none. */
 function isReachedByNoOne({ pages }: IncidentParts, before: IncidentRow, after: IncidentRow, change: Change): boolean {
-  return !pages.hasWays && before.reachedAt === null && after.reachedAt !== null && change.people === 0;
+  return before.reachedAt === null && after.reachedAt !== null && change.people === 0 && !pages.hasWays;
 }
 
 /** The looks at the incident that this turn repeated, and whether alerts were withheld. */

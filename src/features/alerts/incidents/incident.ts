@@ -169,7 +169,28 @@ export type Incident = Readonly<Pick<IncidentRow, (typeof DECIDED)[number]>>;
 
 /** The columns that the machine decides about. */
 export function decidedColumns(incident: Incident): Incident {
-  return Object.fromEntries(DECIDED.map((column) => [column, incident[column]])) as Incident;
+  return columnsOf(incident, DECIDED) as Incident;
+}
+
+/** Those of indexes: a statement that names one writes its indexes anew, also with the same value. */
+const INDEXED: ReadonlySet<string> = new Set([
+  "state",
+  "urgency",
+  "openedAt",
+  "resolvedAt",
+  "snoozedUntil",
+  "assigned",
+] satisfies (typeof DECIDED)[number][]);
+const NOT_INDEXED = DECIDED.filter((column) => !INDEXED.has(column));
+
+/** {@link decidedColumns} without those of indexes if none of them changes. @param stored the row before */
+export function columnsToStore(stored: Incident, incident: Incident): Partial<Incident> {
+  const isSame = DECIDED.every((column) => !INDEXED.has(column) || stored[column] === incident[column]);
+  return columnsOf(incident, isSame ? NOT_INDEXED : DECIDED);
+}
+
+function columnsOf(incident: Incident, names: readonly (typeof DECIDED)[number][]): Partial<Incident> {
+  return Object.fromEntries(names.map((column) => [column, incident[column]]));
 }
 
 /*

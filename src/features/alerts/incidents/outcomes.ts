@@ -21,7 +21,7 @@ import {
   settingsOf,
 } from "./store.ts";
 import { noteChanged } from "./view.ts";
-import { waysFailed, waysWork } from "./way-notices.ts";
+import { failedAmong, waysFailed, waysWork } from "./way-notices.ts";
 import { hostOf, pageWebhook, placeOf } from "./webhooks.ts";
 
 /* Consequences of page outcomes for an incident, in the transaction that stores them. */
@@ -62,10 +62,15 @@ export async function overtakeNotices(
 /** Connects the sender of pages with incidents. */
 export function pageFollower(parts: IncidentParts): PageFollower {
   return {
-    async delivered(trx, pages) {
-      const ids = incidentsOf(pages.filter(isOutside));
-      for (const row of await incidentsById(trx, [...ids])) markReached(parts, trx, row);
-      await waysWork(parts, trx, pages);
+    async accepting(trx, pages) {
+      const failed = await failedAmong(trx, pages);
+      const rows = await incidentsById(trx, [...incidentsOf(pages.filter(isOutside))]);
+      return async (accepted) => {
+        const reached = incidentsOf(accepted.filter(isOutside));
+        for (const row of rows) if (reached.has(row.id)) markReached(parts, trx, row);
+        const mended = accepted.filter(({ target }) => failed.has(target));
+        if (mended.length > 0) await waysWork(parts, trx, mended);
+      };
     },
     async mirrored(trx, pages) {
       const ids = incidentsOf(pages.filter(isOutside));

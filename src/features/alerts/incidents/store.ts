@@ -6,7 +6,7 @@ import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
-import { type AlertSeverity, decidedColumns, type Incident, type IncidentRow, markFormer } from "./incident.ts";
+import { type AlertSeverity, columnsToStore, type Incident, type IncidentRow, markFormer } from "./incident.ts";
 import type { Ack, Turn } from "./machine.ts";
 
 /* Rows of incidents; the only writer of these tables besides retention. */
@@ -151,6 +151,7 @@ export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<st
 
 /** A membership that webhooks may name. */
 export interface ReportedMember {
+  readonly pageId: string;
   readonly alertId: string;
   /** Its route is another one since then. */
   readonly leftAt: EpochMs | null;
@@ -158,12 +159,18 @@ export interface ReportedMember {
   readonly former: string | null;
 }
 
-const REPORTED = `select alertId, leftAt, former from incident_alerts where incidentId = ? and firingNotifiedAt is not null
-  and (resolvedNotifiedAt is null or resolvedNotifiedAt >= ?)`;
+const REPORTED = `select g.value ->> 0 as pageId, m.alertId, m.leftAt, m.former
+  from json_each(?) g cross join incident_alerts m on m.incidentId = g.value ->> 1 and m.firingNotifiedAt is not null
+  and (m.resolvedNotifiedAt is null or m.resolvedNotifiedAt >= g.value ->> 2)`;
 
-/** The alerts that webhooks may name: notified, and not ended with a notification before `since`. */
-export function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<ReportedMember[]> {
-  return rowsOf<ReportedMember>(db, REPORTED, [incidentId, since]);
+/**
+ * The alerts that pages of webhooks may name: notified, and not ended with a notification before `since`. The rows
+ * are those of {@link ReportedMember}.
+ */
+export function reportedMembers(
+  asked: readonly (readonly [pageId: string, incidentId: string, since: EpochMs])[],
+): BoundStatement {
+  return { sql: REPORTED, parameters: [JSON.stringify(asked)] };
 }
 
 /** The fingerprints of alerts that fire in the incident. */
@@ -196,9 +203,13 @@ export function saveTurn(
   return saved;
 }
 
-/** Stores the columns that the machine decides about, and the number of notices of the row. */
+/**
+ * Stores the columns that the machine decides about, and the number of notices of the row. @param row
+ * as it is stored; only its times and notices may be other ones
+ */
 export function saveIncident(trx: Trx, row: IncidentRow, incident: Incident, now: EpochMs): IncidentRow {
-  const changes = { ...decidedColumns(incident), notices: row.notices, version: row.version + 1, updatedAt: now };
+  const columns = columnsToStore(row, incident);
+  const changes = { ...columns, notices: row.notices, version: row.version + 1, updatedAt: now };
   updateLater(trx, "incidents", row.id, changes);
   return { ...row, ...changes };
 }
@@ -223,7 +234,7 @@ function markTold(trx: Trx, incidentId: string, told: Turn["told"], now: EpochMs
   later(
     trx,
     `update incident_alerts set severity = t.value ->> 1, severityAt = ? from json_each(?) t
-      where incidentId = ? and alertId = t.value ->> 0`,
+      where incidentId = +? and alertId = t.value ->> 0`,
     [now, JSON.stringify(told.map(({ alertId, severity }) => [alertId, severity])), incidentId],
   );
 }
@@ -254,14 +265,14 @@ export function addLog(trx: Trx, incidentId: string, entries: readonly LogEntry[
     later(
       trx,
       `insert into incident_log (incidentId, seq, at, kind, actor, data)
-        select ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? from incident_log where incidentId = ?`,
-      [incidentId, now, kind, actor, JSON.stringify(data), incidentId],
+        values (?, (select coalesce(max(seq), 0) + 1 from incident_log where incidentId = +?), ?, ?, ?, ?)`,
+      [incidentId, incidentId, now, kind, actor, JSON.stringify(data)],
     );
 }
 
 /** The number of the last row of the timeline. */
 export async function lastLogSeq(trx: Trx, incidentId: string): Promise<number> {
-  const text = "select max(seq) as last from incident_log where incidentId = ?";
+  const text = "select max(seq) as last from incident_log where incidentId = +?";
   const [row] = await rowsOf<{ last: number | null }>(trx, text, [incidentId]);
   return row?.last ?? 0;
 }
@@ -287,7 +298,7 @@ export async function lastLog(
   incidentId: string,
   kinds: readonly string[],
 ): Promise<Pick<Selectable<IncidentLogTable>, "seq" | "kind" | "data"> | undefined> {
-  const text = `select seq, kind, data from incident_log where incidentId = ?
+  const text = `select seq, kind, data from incident_log where incidentId = +?
     and kind in (select value from json_each(?)) order by seq desc limit 1`;
   const [row] = await rowsOf<Pick<Selectable<IncidentLogTable>, "seq" | "kind" | "data">>(db, text, [
     incidentId,

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
-import type { Trx } from "../../../store/database.ts";
+import { rowsOf, type Trx } from "../../../store/database.ts";
 import { namesOfWays, type PageRow } from "../../delivery/index.ts";
 import { COMPLETED } from "../../time/jobs/index.ts";
 import { responsibleFor } from "../ways/responsible.ts";
@@ -63,6 +63,15 @@ export async function waysFailed(
     isNew ||= "since" in since;
   }
   if (isNew) await report(parts, trx, projectId, now);
+}
+
+const FAILED_AMONG = "select distinct target from failed_ways where target in (select value from json_each(?))";
+
+/** Those targets of the pages that have failed. */
+export async function failedAmong(trx: Trx, pages: readonly PageRow[]): Promise<ReadonlySet<string>> {
+  const targets = [...new Set(pages.map(({ target }) => target))];
+  const rows = await rowsOf<{ target: string }>(trx, FAILED_AMONG, [JSON.stringify(targets)]);
+  return new Set(rows.map(({ target }) => target));
 }
 
 /** Pages were accepted. */

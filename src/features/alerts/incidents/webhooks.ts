@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
+import { SharedReads } from "../../../core/shared-reads.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { Trx } from "../../../store/database.ts";
+import { rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
 import {
   type AcceptedPage,
   type NewPage,
@@ -12,6 +13,7 @@ import {
   notAccepted,
   type PageKind,
   type PageRow,
+  preceded,
   readRetryAfter,
   Throttled,
 } from "../../delivery/index.ts";
@@ -28,7 +30,17 @@ import { leftOutOf } from "./facts.ts";
 import type { AlertSeverity, IncidentRow } from "./incident.ts";
 import { lookAgain, type NoticeReason } from "./machine.ts";
 import { noticeCounts } from "./page-view.ts";
-import { addLog, findIncident, firingIn, reportedMembers, saveIncident, settingsOf, unresolvedOf } from "./store.ts";
+import {
+  addLog,
+  findIncident,
+  firingIn,
+  incidentsOf,
+  type ReportedMember,
+  reportedMembers,
+  saveIncident,
+  settingsOf,
+  unresolvedOf,
+} from "./store.ts";
 import { noteChanged } from "./view.ts";
 import { type Body, bodyOf, type EntryRules, entriesOf } from "./webhook-bodies.ts";
 
@@ -84,24 +96,63 @@ export async function pageWebhook(
   return id;
 }
 
+/** Of a step of a version of a policy, which does not change. */
+const places = new WeakMap<WebhookStep, Pick<NewPage, "target" | "provider">>();
+
 /** Webhooks with the same address share a queue. Addresses may hold secrets: their hash names it. */
 export function placeOf(step: WebhookStep, projectId: string) {
-  const target = `webhook ${createHash("sha256").update(step.url).digest("hex").slice(0, 24)}`;
-  return { target, provider: `host ${hostOf(step)}`, owner: `project ${projectId}` };
+  const known = places.get(step) ?? {
+    target: `webhook ${createHash("sha256").update(step.url).digest("hex").slice(0, 24)}`,
+    provider: `host ${hostOf(step)}`,
+  };
+  places.set(step, known);
+  return { ...known, owner: `project ${projectId}` };
 }
 
 /** Sends the pages of webhooks. */
 export function webhookPages(parts: IncidentParts): PageKind {
-  return { atOnce: 8, needsRecord: true, send: (page, { signal }) => send(parts, page, signal) };
+  const facts = new SharedReads((pages: readonly PageRow[]) => readFacts(parts, pages));
+  return { atOnce: 8, needsRecord: true, send: (page, { signal }) => send(parts, facts, page, signal) };
 }
 
-async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<AcceptedPage | NotSent> {
+/** What a page is made of. */
+interface Facts {
+  readonly row: IncidentRow | undefined;
+  /** What it may name, if no page of its way is before it. */
+  readonly reported: readonly ReportedMember[];
+  readonly isFirst: boolean;
+}
+
+async function readFacts(parts: IncidentParts, pages: readonly PageRow[]): Promise<Facts[]> {
+  const ids = [...new Set(pages.map(({ incidentId }) => incidentId))];
+  const asked = pages.map((page) => [page.id, page.incidentId, decidedAt(page)] as const);
+  const all = [incidentsOf(ids), reportedMembers(asked), preceded(pages)];
+  type Rows = [IncidentRow[], ReportedMember[], { readonly id: string }[]];
+  const [found, reported, later] = (await rowsOfAll(parts.db.read, all)) as Rows;
+  const rows = new Map(found.map((row) => [row.id, row]));
+  return pages.map(({ id, incidentId }) => ({
+    row: rows.get(incidentId),
+    reported: reported.filter(({ pageId }) => pageId === id),
+    isFirst: !later.some((each) => each.id === id),
+  }));
+}
+
+async function send(
+  parts: IncidentParts,
+  facts: SharedReads<PageRow, Facts>,
+  page: PageRow,
+  signal: AbortSignal,
+): Promise<AcceptedPage | NotSent> {
   const { step: index, reason, at, policy, ...told } = JSON.parse(page.content) as WebhookContent;
-  const row = await findIncident(parts.db.read, page.incidentId);
+  const known = await facts.of(page);
+  const { row } = known;
   const step = row && webhookOf(parts, policy ?? { id: row.policyId, version: row.policyVersion }, index);
   if (!row || !step) return { skipped: "the incident is gone" };
-  const since = Math.min(at, ...(await notAccepted(parts.db.read, page)).map(decidedAt));
-  const post = await postOf(parts, row, step, { reason, at, since, page, ...told });
+  const earlier = known.isFirst ? [] : await notAccepted(parts.db.read, page);
+  const since = Math.min(at, ...earlier.map(decidedAt));
+  const { sql, parameters } = reportedMembers([[page.id, row.id, since]]);
+  const reported = since === at ? known.reported : await rowsOf<ReportedMember>(parts.db.read, sql, parameters);
+  const post = await postOf(parts, row, step, { reason, at, since, reported, page, ...told });
   const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
   if ("skipped" in post) return { skipped: post.skipped, record };
   const agent = step.format === "alertmanager" ? "Alertmanager/0.34.0" : `Prism/${VERSION}`;
@@ -113,11 +164,15 @@ async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): P
     throw signal.aborted ? error : withoutAddress(error, step);
   });
   requireAccepted(answer, step, parts.clock.toWall(parts.clock.now()));
-  const accepted = async (trx: Trx): Promise<void> => {
-    await record(trx);
-    await access?.accepted(trx);
+  const accepted = { answer: String(answer.status) };
+  if (!access && !isToRecord(post)) return accepted;
+  return {
+    ...accepted,
+    record: async (trx) => {
+      await record(trx);
+      await access?.accepted(trx);
+    },
   };
-  return { answer: String(answer.status), record: accepted };
 }
 
 function decidedAt({ content }: PageRow): EpochMs {
@@ -200,6 +255,7 @@ interface PostCause {
   readonly at: EpochMs;
   /** When it decided the first notice that this webhook has not accepted yet: ends since then are reported. */
   readonly since: EpochMs;
+  readonly reported: readonly ReportedMember[];
   readonly page: PageRow;
   readonly severityBefore?: AlertSeverity | null;
   readonly movedTo?: number | null;
@@ -221,12 +277,11 @@ async function postOf(
   parts: IncidentParts,
   row: IncidentRow,
   step: Extract<PolicyStep, { type: "webhook" }>,
-  { reason, at, since, page, severityBefore = null, movedTo = null }: PostCause,
+  { reason, at, since, reported, page, severityBefore = null, movedTo = null }: PostCause,
 ): Promise<Post | NoPost> {
   const { name, sendResolved } = parts.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
   const sendsEnds = sendResolved && step.sendResolved !== false;
   const isPaged = row.direct !== null && step.format === "alertmanager";
-  const reported = isPaged ? [] : await reportedMembers(parts.db.read, row.id, since);
   const alerts = isPaged ? [pagedAlert(row)] : await reportedAlerts(parts, reported, { step, since, page });
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendsEnds));
   // The end of a moved incident says where its alerts are, without naming them.
@@ -252,6 +307,14 @@ async function rulesOf(parts: IncidentParts, row: IncidentRow, sendResolved: boo
   return { isEnded, firingLater, sendResolved, isWithheld: isLeftOut };
 }
 
+function isToRecord(post: Post | NoPost): boolean {
+  return isCut(post) || post.leftOut.length > 0;
+}
+
+function isCut(post: Post | NoPost): post is Post {
+  return "body" in post && post.body.isTooLarge;
+}
+
 /** Stores what a post that was accepted, or skipped, did not name. */
 async function recordPost(
   parts: IncidentParts,
@@ -260,11 +323,10 @@ async function recordPost(
   step: number,
   post: Post | NoPost,
 ): Promise<void> {
-  const isCut = "body" in post && post.body.isTooLarge;
-  if (!isCut && post.leftOut.length === 0) return;
+  if (!isToRecord(post)) return;
   const row = await findIncident(trx, incidentId);
   if (!row) return;
-  if (isCut) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
+  if (isCut(post)) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
   await recordLeftOut(parts, trx, row, post.leftOut.slice(0, MAX_LEFT_OUT));
 }
 

@@ -44,6 +44,7 @@ type Outcome =
   | { readonly is: "skipped"; readonly note: string; readonly record?: AcceptedPage["record"] };
 
 type Pending = readonly [id: string, outcome: Outcome];
+type Accept = Awaited<ReturnType<PageFollower["accepting"]>>;
 
 /** The store takes no write, whatever it is. */
 const STORE_REFUSES: ReadonlySet<string> = new Set(["STORAGE_FULL", "DATABASE_UNAVAILABLE", "SHUTTING_DOWN"]);
@@ -117,7 +118,7 @@ export class PageRecords {
     updatePage(trx, id, { outcome, ...end, updatedAt: now, endedAt: now });
     addEffect(trx, { type: "pages-changed", ended: [id] });
     const after = { ...row, outcome, ...end, endedAt: now };
-    if (outcome === "delivered") for (const follower of this.followers) await follower.delivered(trx, [after]);
+    if (outcome === "delivered") await this.#accepted(trx, [after]);
   }
 
   /**
@@ -253,6 +254,7 @@ export class PageRecords {
   async #apply(trx: Trx, batch: readonly Pending[], follows: boolean): Promise<void> {
     const ids = batch.map(([id]) => id);
     const rows = new Map((await findPages(trx, ids)).map((row) => [row.id, row]));
+    const early = follows ? await this.#readEarly(trx, batch, rows) : [];
     const delivered: PageRow[] = [];
     const failed: PageRow[] = [];
     const mirrored: PageRow[] = [];
@@ -269,11 +271,29 @@ export class PageRecords {
     }
     if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended });
     if (!follows) return;
+    for (const accept of early) await accept(delivered);
+    if (early.length === 0 && delivered.length > 0) await this.#accepted(trx, delivered);
     for (const follower of this.followers) {
-      if (delivered.length > 0) await follower.delivered(trx, delivered);
       if (mirrored.length > 0) await follower.mirrored?.(trx, mirrored);
       if (failed.length > 0) await follower.failed(trx, failed);
     }
+  }
+
+  /** What followers read for acceptances, unless the record of an answer may change it. */
+  async #readEarly(trx: Trx, batch: readonly Pending[], rows: ReadonlyMap<string, PageRow>): Promise<Accept[]> {
+    if (batch.some(([, outcome]) => outcome.is !== "attempted" && outcome.record)) return [];
+    const pages = batch.flatMap(([id, outcome]) => (outcome.is === "delivered" ? (rows.get(id) ?? []) : []));
+    return pages.length === 0 ? [] : this.#accepting(trx, pages);
+  }
+
+  async #accepted(trx: Trx, pages: readonly PageRow[]): Promise<void> {
+    for (const accept of await this.#accepting(trx, pages)) await accept(pages);
+  }
+
+  async #accepting(trx: Trx, pages: readonly PageRow[]): Promise<Accept[]> {
+    const all: Accept[] = [];
+    for (const follower of this.followers) all.push(await follower.accepting(trx, pages));
+    return all;
   }
 
   /** @returns the row afterwards; undefined if it had ended */

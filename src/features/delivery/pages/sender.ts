@@ -28,7 +28,7 @@ import {
 } from "./page-queue.ts";
 import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { type AttemptTimes, noteLost, PageRecords, resumeLost } from "./records.ts";
-import { type AddOptions, addPages, findPage, findPages, overtakePages, readOpenPages, waitingOf } from "./store.ts";
+import { type AddOptions, addPages, findPages, overtakePages, pageReads, readOpenPages, waitingOf } from "./store.ts";
 
 export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
   readonly channels: Pick<Channels, "names" | "get" | "reachPeople">;
@@ -53,6 +53,7 @@ export class PageSender {
   readonly due: DueTimes<string>;
   /** Targets whose next page found no free socket. */
   readonly #crowded = new Crowd<PageQueue>();
+  readonly #rows;
   readonly #stop = new AbortController();
   readonly #calls = new Set<Promise<void>>();
   #isRunning = false;
@@ -62,6 +63,7 @@ export class PageSender {
   constructor(parts: PageSenderParts) {
     const { clock, log } = parts;
     this.#parts = parts;
+    this.#rows = pageReads(parts.db.read);
     const elapsed = (): number => Math.floor(clock.elapsed());
     this.#clock = new SteadyClock({ now: elapsed, elapsed });
     this.due = new DueTimes({
@@ -89,9 +91,8 @@ export class PageSender {
 
   /** Builds the memory from the table. Nothing is sent. */
   load(reader: Sqlite): void {
-    const own = "select 1 from webhooks where userId is not null and active = 1 limit 1";
-    const statement = reader.prepare<[], number>(own).pluck();
-    this.#hasOwnWebhooks = () => statement.get() !== undefined;
+    const own = reader.prepare("select 1 from webhooks where userId is not null and active = 1 limit 1");
+    this.#hasOwnWebhooks = () => own.get() !== undefined;
     for (const page of readOpenPages(reader)) this.#add(page, true);
   }
 
@@ -360,10 +361,10 @@ export class PageSender {
   }
 
   async #sendFolded(way: CalledWay, batch: readonly Waiting[], startedAt: number): Promise<void> {
-    const byId = new Map(batch.map((page) => [page.facts.id, page]));
-    const rows = await findPages(this.#parts.db.read, [...byId.keys()]);
+    const ids = batch.map(({ facts }) => facts.id);
+    const rows = await findPages(this.#parts.db.read, ids);
     const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
-    for (const id of byId.keys()) if (!open.has(id)) this.#remove(id);
+    for (const id of ids) if (!open.has(id)) this.#remove(id);
     const left = batch.filter(({ facts }) => open.has(facts.id));
     for (const page of left) if (this.#isMirrored(page.facts)) this.#skipped(page, MIRRORED);
     const sent = left.filter(({ facts }) => !this.#isMirrored(facts));
@@ -379,7 +380,7 @@ export class PageSender {
   async #send(id: string, name: PageKindName): Promise<AcceptedPage | NotSent | undefined> {
     const kind = this.#kinds.get(name);
     if (!kind) throw new TypeError(`pages of the kind ${name} have no handler`);
-    const row = await findPage(this.#parts.db.read, id);
+    const row = await this.#rows.of(id);
     if (!row || row.endedAt !== null) return undefined;
     if (this.#isMirrored(row)) return MIRRORED;
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
@@ -456,8 +457,7 @@ export class PageSender {
 
   #countFailed(page: Waiting, error: string): void {
     page.isFailed = true;
-    const { attempts, lost } = page;
-    const record = { error, attempts, lost, startedAt: null, isOver: false, isGone: false };
+    const record = { error, attempts: page.attempts, lost: page.lost, startedAt: null, isOver: false, isGone: false };
     this.#records.attempted(page.facts.id, { ...record, isFailed: true });
   }
 

@@ -1,7 +1,16 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Updateable } from "kysely";
+import { SharedReads } from "../../../core/shared-reads.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { addEffect, insertLater, type ReadDb, rowsOf, type Trx, updateLater } from "../../../store/database.ts";
+import {
+  addEffect,
+  type BoundStatement,
+  insertLater,
+  type ReadDb,
+  rowsOf,
+  type Trx,
+  updateLater,
+} from "../../../store/database.ts";
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import type { PagesTable } from "../../../store/schema/alerts.ts";
 import type { NewPage, PageRow } from "./page.ts";
@@ -41,11 +50,29 @@ export function findPages(db: ReadDb | Trx, ids: readonly string[]): Promise<Pag
   return rowsOf(db, "select * from pages where id in (select value from json_each(?))", [JSON.stringify(ids)]);
 }
 
+/** Reads pages one by one: answers that arrive in the same turn of the event loop start their next calls together. */
+export function pageReads(db: ReadDb): SharedReads<string, PageRow | undefined> {
+  const read = async (ids: readonly string[]): Promise<(PageRow | undefined)[]> => {
+    const rows = new Map((await findPages(db, ids)).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id));
+  };
+  return new SharedReads(read, () => new Promise(setImmediate));
+}
+
 /** The pages of the same way before this one that were not accepted, the newest first; a few at most. */
 export async function notAccepted(db: ReadDb, { incidentId, way, createdAt, id }: PageRow): Promise<PageRow[]> {
-  const earlier = await rowsOf<PageRow>(db, EARLIER, [incidentId, way, createdAt, id, LOOKED_BACK]);
+  const earlier = await rowsOf<PageRow>(db, EARLIER, [incidentId, way, createdAt, id]);
   const last = earlier.findIndex(({ outcome }) => outcome === "delivered");
   return last === -1 ? earlier : earlier.slice(0, last);
+}
+
+const PRECEDED = `select g.value ->> 0 as id from json_each(?) g where exists (select 1 from pages p
+  where p.incidentId = g.value ->> 1 and p.way = g.value ->> 2 and p.createdAt <= g.value ->> 3 and p.id <> g.value ->> 0)`;
+
+/** Finds which of these pages have earlier ones of their way, for {@link notAccepted}: rows of their id. */
+export function preceded(pages: readonly PageRow[]): BoundStatement {
+  const keys = pages.map(({ id, incidentId, way, createdAt }) => [id, incidentId, way, createdAt]);
+  return { sql: PRECEDED, parameters: [JSON.stringify(keys)] };
 }
 
 /** From its first attempt to its acceptance, by the wall clock. */
@@ -62,9 +89,9 @@ export function acceptedSpans(db: ReadDb, { incidentId, way }: PageRow): Promise
 const ACCEPTED = `select coalesce(firstAttemptAt, deliveredAt) as "from", deliveredAt as until from pages
   where incidentId = ? and outcome = 'delivered' and way = ?`;
 
-const EARLIER = `select * from pages where incidentId = ? and way = ? and createdAt <= ? and id <> ?
-  order by createdAt desc limit ?`;
 const LOOKED_BACK = 50;
+const EARLIER = `select * from pages where incidentId = +? and way = +? and createdAt <= ? and id <> ?
+  order by createdAt desc limit ${LOOKED_BACK}`;
 
 function factsOf(row: PageRow): OpenPageFacts {
   return Object.fromEntries(FACTS.map((name) => [name, row[name]])) as unknown as OpenPageFacts;

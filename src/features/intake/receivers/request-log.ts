@@ -159,8 +159,8 @@ function redactedParts(text: string, redaction: Redaction): string {
   return parts.join("\r\n--");
 }
 
-const PRUNE_SQL = `delete from receiver_requests where receiverId = ? and id <=
-  (select id from receiver_requests where receiverId = ? order by id desc limit 1 offset ?)`;
+const PRUNE_SQL = `delete from receiver_requests where receiverId = +? and id <=
+  (select id from receiver_requests where receiverId = +? order by id desc limit 1 offset +?)`;
 
 /** Adds an entry, and removes the oldest ones of its receiver. @param isShort without the request's texts */
 export function writeLogEntry(

@@ -110,8 +110,21 @@ export class Messages {
     });
     const { reader } = parts;
     this.#sql = {
+<<<<<<< HEAD
       one: reader.prepare<[string, number], MessageRow>(`${MESSAGE_ROWS} and r.seq = ?`),
       ofNotification: reader.prepare<[string, string], MessageRow>(`${MESSAGE_ROWS} and r.notificationId = ?`),
+=======
+      one: reader.prepare<[string, number], MessageRow>(
+        `select r.seq as id, n.id as notificationId, n.title, n.message, n.priority, n.action, n.createdAt,
+           a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
+         from notification_recipients r join notifications n on n.id = r.notificationId
+         left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
+         where r.userId = +? and r.seq = +? and r.deletedAt is null`,
+      ),
+      ofNotification: reader.prepare<[string, string], { id: number }>(
+        "select seq as id from notification_recipients where notificationId = ? and userId = ?",
+      ),
+>>>>>>> wt-storm
       ofUser: reader.prepare<[string, number, number], { id: number }>(
         `select seq as id from notification_recipients
          where userId = ? and seq < ? and deletedAt is null order by seq desc limit ?`,
