@@ -88,7 +88,7 @@ const MESSAGE_ROWS = `select r.seq as id, n.id as notificationId, n.title, n.mes
     a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
   from notification_recipients r join notifications n on n.id = r.notificationId
   left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
-  where r.userId = ? and r.deletedAt is null`;
+  where r.userId = +? and r.deletedAt is null`;
 
 /** Messages: a user's notifications, numbered by their offsets. */
 export class Messages {
@@ -110,21 +110,8 @@ export class Messages {
     });
     const { reader } = parts;
     this.#sql = {
-<<<<<<< HEAD
-      one: reader.prepare<[string, number], MessageRow>(`${MESSAGE_ROWS} and r.seq = ?`),
-      ofNotification: reader.prepare<[string, string], MessageRow>(`${MESSAGE_ROWS} and r.notificationId = ?`),
-=======
-      one: reader.prepare<[string, number], MessageRow>(
-        `select r.seq as id, n.id as notificationId, n.title, n.message, n.priority, n.action, n.createdAt,
-           a.id as applicationId, g.title as sentTitle, g.message as sentMessage, g.priority as sentPriority, g.extras
-         from notification_recipients r join notifications n on n.id = r.notificationId
-         left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
-         where r.userId = +? and r.seq = +? and r.deletedAt is null`,
-      ),
-      ofNotification: reader.prepare<[string, string], { id: number }>(
-        "select seq as id from notification_recipients where notificationId = ? and userId = ?",
-      ),
->>>>>>> wt-storm
+      one: reader.prepare<[string, number], MessageRow>(`${MESSAGE_ROWS} and r.seq = +?`),
+      ofNotification: reader.prepare<[string, string], MessageRow>(`${MESSAGE_ROWS} and r.notificationId = +?`),
       ofUser: reader.prepare<[string, number, number], { id: number }>(
         `select seq as id from notification_recipients
          where userId = ? and seq < ? and deletedAt is null order by seq desc limit ?`,
