@@ -20,6 +20,7 @@ import {
   Segmented,
   Select,
   Toolbar,
+  useTogether,
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { SEVERITY_OPTIONS, severityTone, wordsOf } from "../incidents/severity.tsx";
@@ -53,11 +54,13 @@ export function AlertsPage() {
   const [isWide, setWide] = useState(matcher !== "");
   const matchers: readonly Matcher[] = readMatchers(matcher) ?? [];
   const asked = { projectId: project, state, severity: wordsOf(severity), matcher, q };
-  const list = useList<Alert>("/alerts", {
+  const alerts = useList<Alert>("/alerts", {
     ...{ ...asked, from, to, limit: 100 },
     ...(state !== "resolved" && { order: "severity" }),
   });
   const stats = useGet<AlertStats>("/alerts/stats", { ...asked, stepMs: STEP_MS, names: true });
+  // Groups have a line of the figures in their heads.
+  const list = useTogether(alerts, stats);
   const projectId = projectIdOf(projects, project);
   useAlertingChanges(list.reload, projectId);
   useProjectChanges(/^alert\./, stats.reload, { projectId, everyMs: STATS_EVERY_MS, isExact: false });

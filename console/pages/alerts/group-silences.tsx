@@ -3,7 +3,17 @@ import type { Alert, Silence } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { Creator } from "../../app/person-name.tsx";
 import { useGet } from "../../app/query.ts";
-import { formatDuration, formatInstant, Icon, Link, now, plural, UserText } from "../../ui/index.ts";
+import {
+  formatDuration,
+  formatInstant,
+  Icon,
+  isPending,
+  Link,
+  now,
+  plural,
+  UserText,
+  Waiting,
+} from "../../ui/index.ts";
 
 /** More silences of one group are on the pages of its alerts. */
 const SHOWN = 3;
@@ -42,8 +52,15 @@ function remaining(end: string | null | undefined): string {
 
 /** @param of how many of the alerts; null: all */
 function SilenceLine({ id, of }: { readonly id: string; readonly of: string | null }) {
-  const { data } = useGet<Silence>(`/silences/${id}`);
-  if (data === undefined) return <span class="muted">{of === null ? "Silenced" : `${of} silenced`}</span>;
+  const query = useGet<Silence>(`/silences/${id}`);
+  const { data } = query;
+  if (data === undefined)
+    return (
+      <>
+        <span class="muted">{of === null ? "Silenced" : `${of} silenced`}</span>
+        {isPending(query) && <Waiting />}
+      </>
+    );
   const end = data.window?.endsAt ?? data.endsAt;
   return (
     <span class="in-text">

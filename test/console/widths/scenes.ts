@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { eventually } from "../../helpers/eventually.ts";
 import { answered } from "../../helpers/prism.ts";
 import { allPages, type Filled } from "../fixtures.ts";
 import type { ConsoleTest } from "../helpers.ts";
@@ -140,8 +141,10 @@ export async function fireNight({ prism }: ConsoleTest): Promise<string> {
     alert("db-3", 4, "info"),
   ]);
   await fire([alert("db-3", 4, "info", "resolved")]);
-  const { body } = await prism.get<{ data: readonly { id: string; title: string }[] }>("/api/v1/incidents?limit=50");
-  const id = body.data.find(({ title }) => title.startsWith("ReplicationLag"))?.id ?? "";
+  const id = await eventually("the incident is open", async () => {
+    const { body } = await prism.get<{ data: readonly { id: string; title: string }[] }>("/api/v1/incidents?limit=50");
+    return body.data.find(({ title }) => title.startsWith("ReplicationLag"))?.id;
+  });
   await answered(
     200,
     prism.post(`/api/v1/incidents/${id}/notes`, { text: "The disk of db-1 is slow, it is replaced." }),

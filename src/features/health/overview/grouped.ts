@@ -21,7 +21,10 @@ import type { AttentionItem } from "./schema.ts";
 const LISTED_INCIDENTS = 5;
 const LISTED_DELIVERY = 3;
 
-/** Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. */
+/**
+ * Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. One
+ * target that refuses is among those.
+ */
 export const grouped: Grouping = async (parts, caller, found) => {
   const of = (...kinds: AttentionItem["kind"][]) => found.filter(({ kind }) => kinds.includes(kind));
   const server = bySeverity(of("watch", "storage", "audit", "events", "module", "config"));
@@ -40,7 +43,12 @@ export const grouped: Grouping = async (parts, caller, found) => {
     ...of("unproven", "approvals"),
   ];
   const delivery = deliveryLines(bySeverity([...of("way"), ...of("channel").map(asDelivery)]));
-  return [...urgent, ...delivery, ...(await incidentLines(parts, caller)), ...pages, ...bySeverity(rest)];
+  const isDown = ({ severity }: AttentionItem) => severity === "critical";
+  return [
+    ...[...urgent, ...delivery.filter(isDown)],
+    ...[...(await incidentLines(parts, caller)), ...pages],
+    ...bySeverity([...delivery.filter((each) => !isDown(each)), ...rest]),
+  ];
 };
 
 function oneLine(

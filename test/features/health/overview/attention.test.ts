@@ -221,13 +221,13 @@ test("U5 what needs attention fits into ten lines: deliveries by name, incidents
   const shown = lines.map((line) => line.replace(/\d+ deliver(y|ies) waits?/, "deliveries wait"));
   assert.deepEqual(shown, [
     "critical |  | Mail is paused | the connection was refused · deliveries wait",
-    "warning |  | Webhook 127.0.0.1:9 is paused | the connection was refused · deliveries wait",
     `critical | critical | #4 Older | ${people}`,
     `critical | critical | #3 Down | ${people}`,
     `critical | high urgency | #5 Unnamed | ${people}`,
     `warning | warning | #1 Slow | ${people}`,
     `info | info | #2 Note | ${people}`,
     "warning |  | 4 more open incidents | They are less severe, or newer",
+    "warning |  | Webhook 127.0.0.1:9 is paused | the connection was refused · deliveries wait",
     "warning |  | 5 unseen notifications of 2 rules | Backup failed (3), Payment declined (2)",
   ]);
   const [first] = ofKind(await itemsOf(prism, undefined, "?grouped=true"), "incident");
