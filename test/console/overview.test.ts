@@ -131,6 +131,7 @@ test("a schedule of a policy without anyone on call is in the list of what needs
       const saved = await prism.post(`/api/v1/oncall/schedules/${body.id}/overrides`, override);
       assert.equal(saved.status, 201, saved.text);
       await line.waitFor({ state: "detached" });
+      await page.getByRole("region", { name: "On call" }).getByText(", then no one").waitFor();
     }
   }
   console.assertClean();

@@ -73,7 +73,12 @@ function instantLabel(at: string): string {
   return `${dayLabel(dateOf(ms, displayZone.value))} ${clockOf(ms, displayZone.value)}`;
 }
 
-function DutyItem({ duty: { scheduleId, name, current, until, next } }: { readonly duty: Duty }) {
+function endsInGap({ current, until, next }: Duty): boolean {
+  return current.length > 0 && until !== null && (next === null || Date.parse(next.start) > Date.parse(until));
+}
+
+function DutyItem({ duty }: { readonly duty: Duty }) {
+  const { scheduleId, name, current, until, next } = duty;
   return (
     <li class={current.length === 0 ? "card ov-duty gap" : "card ov-duty"}>
       <a class="ov-duty-name" href={href(`/oncall/${scheduleId}`)}>
@@ -82,7 +87,10 @@ function DutyItem({ duty: { scheduleId, name, current, until, next } }: { readon
       <span class={current.length === 0 ? "strong text-bad" : "strong"}>
         <UserText>{current.length === 0 ? "No one is on call" : namesOf(current)}</UserText>
       </span>
-      <span class="muted small num">{until === null ? "no change is planned" : `until ${instantLabel(until)}`}</span>
+      <span class="muted small num">
+        {until === null ? "no change is planned" : `until ${instantLabel(until)}`}
+        {endsInGap(duty) && <span class="strong text-bad">, then no one</span>}
+      </span>
       {next && (
         <span class="muted small ov-next">
           <UserText>{`Next: ${namesOf(next.users)}`}</UserText>

@@ -21,7 +21,7 @@ export const drillFindings: FeatureFindings<Uses<"db" | "clock" | "projects">> =
     return [
       {
         ...{ code: "drills", severity: "info" },
-        text: `On call soon without proof that pages arrive: ${countText(people.length, "user")}`,
+        text: `On call now or soon, without proof that pages arrive: ${countText(people.length, "user")}`,
         shown: {
           ...{ kind: "unproven", key: "unproven", link: "/oncall" },
           detail: parts.filter((text) => text !== "").join(", "),
