@@ -24,20 +24,23 @@ export function cronWords(pattern: string): string | null {
 }
 
 function timesOf(minute: string, hour: string): string | null {
-  const [every] = stepOf(minute);
-  if (hour === "*" && (minute === "*" || every === "1")) return "every minute";
+  const every = stepOf(minute, 60);
+  if (hour === "*" && (minute === "*" || every === 1)) return "every minute";
   if (hour === "*" && every !== undefined) return `every ${every} min`;
   if (!/^\d+$/.test(minute)) return null;
   const past = `:${minute.padStart(2, "0")}`;
   if (hour === "*") return `every hour at ${past}`;
-  const [hours] = stepOf(hour);
+  const hours = stepOf(hour, 24);
+  if (hours === 1) return `every hour at ${past}`;
   if (hours !== undefined) return `every ${hours} hours at ${past}`;
   if (!/^\d+(,\d+)*$/.test(hour)) return null;
   return `at ${listed(hour.split(",").map((each) => `${each.padStart(2, "0")}${past}`))}`;
 }
 
-function stepOf(field: string): readonly (string | undefined)[] {
-  return /^\*\/(\d+)$/.exec(field)?.slice(1) ?? [];
+/** The step of a pattern that repeats without a jump at the end of the hour or day. */
+function stepOf(field: string, whole: number): number | undefined {
+  const step = Number(/^\*\/(\d+)$/.exec(field)?.[1]);
+  return whole % step === 0 ? step : undefined;
 }
 
 function daysOf(day: string, month: string, weekday: string): string | null {

@@ -36,24 +36,39 @@ function eventOf(message) {
   return { type: message.subject.split(".").at(-1), source: message.subject.slice(0, 100), ...event, dedupeKey };
 }
 
-/** @returns why each message is refused, by its place; tries again until Prism has answered */
-async function send(messages) {
+async function post(messages) {
   const body = messages.map((message) => JSON.stringify(eventOf(message))).join("\n");
+  const headers = { "Content-Type": "application/x-ndjson", "X-API-Key": PRISM_API_KEY };
+  try {
+    const reply = await fetch(`${PRISM_URL}/api/v1/events?results=errors`, { method: "POST", headers, body });
+    return {
+      status: reply.status,
+      text: await reply.text(),
+      retryAfter: Number(reply.headers.get("retry-after") ?? 0),
+    };
+  } catch (error) {
+    return { status: 0, text: String(error.cause ?? error), retryAfter: 0 };
+  }
+}
+
+/** @returns why messages are refused, by their numbers; tries again until Prism has answered */
+async function send(messages) {
+  const all = (reason) => new Map(messages.map(({ seq }) => [seq, reason.slice(0, 200)]));
   for (;;) {
-    const headers = { "Content-Type": "application/x-ndjson", "X-API-Key": PRISM_API_KEY };
-    const reply = await fetch(`${PRISM_URL}/api/v1/events?results=errors`, { method: "POST", headers, body }).catch(
-      (error) => ({ status: 0, headers: new Headers(), text: async () => String(error.cause ?? error) }),
-    );
-    const text = await reply.text();
-    if (reply.status === 202)
-      return new Map(JSON.parse(text).results.map(({ index, error }) => [index, error.message]));
-    // None of them can be stored.
-    if (reply.status === 422) return new Map(messages.map((_, index) => [index, text.slice(0, 200)]));
-    say(`Prism answered ${reply.status || "nothing"}: ${text.slice(0, 200)}`);
-    if (reply.status === 401 || reply.status === 403) process.exit(1);
+    const { status, text, retryAfter } = await post(messages);
+    if (status === 202)
+      return new Map(JSON.parse(text).results.map((each) => [messages[each.index].seq, each.error.message]));
+    if (status === 422 && text.includes("BATCH_REJECTED")) return all(text);
+    // The request is too large or not readable: smaller ones tell which message it is.
+    if (status === 400 || status === 413) {
+      if (messages.length === 1) return all(text);
+      const half = Math.ceil(messages.length / 2);
+      return new Map([...(await send(messages.slice(0, half))), ...(await send(messages.slice(half)))]);
+    }
+    say(`Prism answered ${status || "nothing"}: ${text.slice(0, 200)}`);
+    if (status === 401 || status === 403) process.exit(1);
     for (const message of messages) message.working();
-    const seconds = Number(reply.headers.get("retry-after") ?? 0) || WAIT_MS / 1000;
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000 || WAIT_MS));
   }
 }
 
@@ -65,8 +80,8 @@ while (!isEnding) {
   for await (const message of await consumer.fetch({ max_messages: BATCH, expires: WAIT_MS })) messages.push(message);
   if (messages.length === 0) continue;
   const refused = await send(messages);
-  for (const [index, message] of messages.entries()) {
-    const reason = refused.get(index);
+  for (const message of messages) {
+    const reason = refused.get(message.seq);
     if (reason === undefined) message.ack();
     else {
       say(`message ${message.seq} (${message.subject}) is left out: ${reason}`);

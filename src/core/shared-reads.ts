@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { type DeferredPromise, deferred } from "./promises.ts";
 
 interface Wanted<K, V> {
@@ -5,11 +6,13 @@ interface Wanted<K, V> {
   readonly found: DeferredPromise<V>;
 }
 
-/** Reads of the same time as one: what several callers want is read for all of them. */
+/** Joins reads that are asked for at the same time into one. */
 export class SharedReads<K, V> {
   readonly #read: (keys: readonly K[]) => Promise<readonly V[]>;
   readonly #gathered: () => Promise<unknown>;
   #wanted: Wanted<K, V>[] = [];
+  /** The reads of many callers: not in the asynchronous context of the first one. */
+  readonly #runOutside = AsyncResource.bind(() => this.#run());
 
   /**
    * @param read one result for each key, in their order
@@ -28,7 +31,7 @@ export class SharedReads<K, V> {
   of(key: K): Promise<V> {
     const found = deferred<V>();
     this.#wanted.push({ key, found });
-    if (this.#wanted.length === 1) void this.#run();
+    if (this.#wanted.length === 1) void this.#runOutside();
     return found.promise;
   }
 

@@ -358,20 +358,25 @@ export class WriteQueue<I, O> {
     this.#running = null;
   }
 
-  async #store(entries: readonly Entry<I, O>[]): Promise<void> {
+  /** @param isFirst before the transactions that wait: the first ones of the inputs have waited */
+  async #store(entries: readonly Entry<I, O>[], isFirst = false): Promise<void> {
     const { db, store, storeAlone, options, isOfOne = isDefect } = this.#parts;
     const inputs = entries.map(({ input }) => input);
     try {
-      const results = await db.write(async (trx) => {
-        const stored = await store(trx, inputs);
-        for (const { also } of entries.slice(0, stored.length)) also?.(trx);
-        return stored;
-      }, options);
+      const results = await db.write(
+        async (trx) => {
+          const stored = await store(trx, inputs);
+          for (const { also } of entries.slice(0, stored.length)) also?.(trx);
+          return stored;
+        },
+        { ...options, isFirst },
+      );
       for (const [i, result] of results.entries()) this.#resolve(entries[i], result);
       const [next, ...rest] = entries.slice(results.length);
-      if (next === undefined || storeAlone === undefined) return;
+      if (next === undefined) return;
+      if (storeAlone === undefined) throw new TypeError("a queue that leaves inputs over must store them alone");
       await this.#alone(next, storeAlone);
-      if (rest.length > 0) await this.#store(rest);
+      if (rest.length > 0) await this.#store(rest, true);
     } catch (error) {
       // What one of them meets must not stop the others.
       if (entries.length > 1 && isOfOne(error)) for (const entry of entries) await this.#store([entry]);

@@ -45,14 +45,14 @@ test("S4-09: the page and the tree name the same features", (t) => {
   assert.deepEqual(named, folders, "the tree of docs/architecture.md names each folder of src/features, in order");
 });
 
-test("no file of src is longer than 500 lines, and besides the cluster there are under 1210", () => {
+test("no file of src is longer than 500 lines, and besides the cluster there are under 1220", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
   const count = sources.filter((file) => !/(^|\/)cluster\//.test(file)).length;
   // A declaration of managed() and the engine behind it are two files; what a feature finds has a file of its
   // own, and so has what it has in configuration files. Plan, check, directory and seal of those are some twenty. An import of another program reads in one file and writes in
-  // others, with a command: six to ten for each of eight programs. Sign-in at providers has some twenty. Reports have one file each, loaded with the first request.
-  assert.ok(count < 1210, `${count} files: merge small ones, or raise this limit with a reason`);
+  // others, with a command: six to ten for each of eight programs. Sign-in at providers has some twenty. Reports have one file each, loaded with the first request. HMAC and reads that are shared have one each.
+  assert.ok(count < 1220, `${count} files: merge small ones, or raise this limit with a reason`);
 });
 
 test("every error class has its name as a literal, which the executable's log shows", () => {

@@ -51,7 +51,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
   assert.match(most.stdout, /^Incidents\n {2}2 incidents, 1 page;/);
   assert.match(
     most.stdout,
-    /\n {2}Too little lies before, so its second half is compared with its first half:\n {4}First half: 1 incident, 0 pages; first response median –, end median 5 min\n {4}Second half: 1 incident, 1 page;/,
+    /\n {2}There were too few incidents before, so the second half of the time is compared with the first:\n {4}First half: 1 incident, 0 pages; first response median –, end median 5 min\n {4}Second half: 1 incident, 1 page;/,
   );
   const halves = await run("report range --days 90 --format csv");
   assert.match(halves.stdout, /incidents,first half,pages,0\r?\n/);

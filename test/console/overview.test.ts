@@ -114,7 +114,7 @@ test("a schedule of a policy without anyone on call is in the list of what needs
     const page = await console.open("/", { width });
     const attention = page.getByRole("region", { name: "Needs attention" });
     const line = attention.getByRole("listitem").filter({ hasText: "No one is on call on Web shop" });
-    await line.getByText("The policy Night would notify its people").waitFor();
+    await line.getByText("The policy Night would notify no one else").waitFor();
     await page.getByText("1 other thing.").waitFor();
     await assertAccessible(page, `a gap on call at ${width} px`);
     await line.getByRole("link", { name: "Show" }).click();

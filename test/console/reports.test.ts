@@ -237,7 +237,9 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await console.visit(page, `/reports?days=own&from=${from}&to=${to}`);
     const half = "in the second half 33 % fewer than in the first";
     await main.getByText(`60 pages of 20 incidents in 3 days, ${half}.`, { exact: true }).waitFor();
-    await main.getByText(/^Too little lies before, so the second half of the time is compared with/).waitFor();
+    await main
+      .getByText(/^There were too few incidents before, so the second half of the time is compared with/)
+      .waitFor();
     await main.getByText("24 pages, 36 in the first half").waitFor();
     await console.visit(page, `/reports?days=own&from=${to}&to=${from}`);
     await main.getByRole("alert").getByText("The first date must be before the last one.").waitFor();

@@ -102,7 +102,7 @@ test("one slow commit among quick ones is chance", () => {
   assert.equal(writer.place, "main");
 });
 
-test("a commit that hangs moves it, and for minutes it does not come back", () => {
+test("a commit that hangs moves it, and for a day it does not come back", () => {
   const writer = new Writer();
   writer.run(LONE);
   writer.run({ rows: 1, tookMs: 5000, perSecond: 1, seconds: 1 });
@@ -111,8 +111,18 @@ test("a commit that hangs moves it, and for minutes it does not come back", () =
   assert.equal(writer.place, "thread");
   // In the thread as well.
   writer.run({ rows: 1, tookMs: 2000, perSecond: 1, seconds: 1 });
-  writer.run({ ...CALM, seconds: 200 });
+  writer.run({ ...CALM, perSecond: 1, seconds: 80_000 });
   assert.equal(writer.place, "thread");
-  writer.run({ ...CALM, seconds: 200 });
+  writer.run({ ...CALM, perSecond: 1, seconds: 7000 });
+  assert.equal(writer.place, "main");
+});
+
+test("a commit that blocks for 50 ms moves it, and for ten minutes it does not come back", () => {
+  const writer = new Writer();
+  writer.run({ rows: 1, tookMs: 60, perSecond: 1, seconds: 1 });
+  assert.equal(writer.place, "thread");
+  writer.run({ ...CALM, seconds: 590 });
+  assert.equal(writer.place, "thread");
+  writer.run({ ...CALM, seconds: 60 });
   assert.equal(writer.place, "main");
 });

@@ -64,7 +64,7 @@ function Changes({ compared: { with: other, now, before } }: { readonly compared
     <>
       {isHalves && (
         <p class="muted small">
-          Too little lies before, so the second half of the time is compared with its first half.
+          There were too few incidents before, so the second half of the time is compared with the first.
         </p>
       )}
       <ul class="plain-list muted small">

@@ -26,7 +26,7 @@ export function comparedLines({ compared, isApproximate }: Readable<IncidentsRep
   if (compared === null) return ["Too few incidents before to compare with"];
   if (compared.with === "before") return [`Before: ${figures(compared.before)}`];
   return [
-    "Too little lies before, so its second half is compared with its first half:",
+    "There were too few incidents before, so the second half of the time is compared with the first:",
     `  First half: ${figures(compared.before)}`,
     `  Second half: ${figures(compared.now)}`,
   ];

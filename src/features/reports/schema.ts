@@ -73,7 +73,7 @@ const of = { from: v.string(), to: v.string() };
 const Compared = v.object({
   with: doc(
     v.picklist(["before", "firstHalf"]),
-    "`before`: the same length of time before; `firstHalf`: too little lies before, the second half with the first one",
+    "`before`: the same length of time before; `firstHalf`: there were too few incidents before, so the second half with the first",
   ),
   now: doc(IncidentFigures, "Of the range, or of its second half"),
   before: doc(IncidentFigures, "Of the time before, or of the first half"),

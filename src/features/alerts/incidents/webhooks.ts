@@ -128,13 +128,20 @@ async function readFacts(parts: IncidentParts, pages: readonly PageRow[]): Promi
   const asked = pages.map((page) => [page.id, page.incidentId, decidedAt(page)] as const);
   const all = [incidentsOf(ids), reportedMembers(asked), preceded(pages)];
   type Rows = [IncidentRow[], ReportedMember[], { readonly id: string }[]];
-  const [found, reported, later] = (await rowsOfAll(parts.db.read, all)) as Rows;
+  const [found, reported, preceding] = (await rowsOfAll(parts.db.read, all)) as Rows;
   const rows = new Map(found.map((row) => [row.id, row]));
+  const byPage = Map.groupBy(reported, ({ pageId }) => pageId);
+  const withEarlier = new Set(preceding.map(({ id }) => id));
   return pages.map(({ id, incidentId }) => ({
     row: rows.get(incidentId),
-    reported: reported.filter(({ pageId }) => pageId === id),
-    isFirst: !later.some((each) => each.id === id),
+    reported: byPage.get(id) ?? [],
+    isFirst: !withEarlier.has(id),
   }));
+}
+
+function reportedSince(parts: IncidentParts, page: PageRow, row: IncidentRow, since: EpochMs) {
+  const { sql, parameters } = reportedMembers([[page.id, row.id, since]]);
+  return rowsOf<ReportedMember>(parts.db.read, sql, parameters);
 }
 
 async function send(
@@ -150,8 +157,7 @@ async function send(
   if (!row || !step) return { skipped: "the incident is gone" };
   const earlier = known.isFirst ? [] : await notAccepted(parts.db.read, page);
   const since = Math.min(at, ...earlier.map(decidedAt));
-  const { sql, parameters } = reportedMembers([[page.id, row.id, since]]);
-  const reported = since === at ? known.reported : await rowsOf<ReportedMember>(parts.db.read, sql, parameters);
+  const reported = since === at ? known.reported : await reportedSince(parts, page, row, since);
   const post = await postOf(parts, row, step, { reason, at, since, reported, page, ...told });
   const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
   if ("skipped" in post) return { skipped: post.skipped, record };

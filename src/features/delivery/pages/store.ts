@@ -50,7 +50,7 @@ export function findPages(db: ReadDb | Trx, ids: readonly string[]): Promise<Pag
   return rowsOf(db, "select * from pages where id in (select value from json_each(?))", [JSON.stringify(ids)]);
 }
 
-/** Reads pages one by one: answers that arrive in the same turn of the event loop start their next calls together. */
+/** Reads pages by id: those asked for in one turn of the event loop are one read. */
 export function pageReads(db: ReadDb): SharedReads<string, PageRow | undefined> {
   const read = async (ids: readonly string[]): Promise<(PageRow | undefined)[]> => {
     const rows = new Map((await findPages(db, ids)).map((row) => [row.id, row]));

@@ -54,7 +54,12 @@ function findingItem(
 export const everything: Grouping = async (parts, caller, found) => {
   const incidents = await incidentItems(parts, caller);
   const notifications = await notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids)));
-  return bySeverity([...incidents, ...notifications, ...(await onCallItems(parts, caller)), ...found]);
+  return bySeverity([
+    ...incidents,
+    ...notifications,
+    ...(await uncoveredSchedules(parts, caller)).map(onCallItem),
+    ...found,
+  ]);
 };
 
 export function bySeverity(items: readonly AttentionItem[]): AttentionItem[] {
@@ -122,36 +127,54 @@ function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): Attention
   });
 }
 
-/** On-call schedules that a policy names, with no one on call now. Mirrors call no one. */
-export async function onCallItems(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+/** A schedule with no one on call now, and the policies of which a step has no other target. */
+export interface Uncovered {
+  readonly id: string;
+  readonly name: string;
+  readonly policies: readonly string[];
+}
+
+/** More schedules are on the page of on-call. */
+const MAX_SCHEDULES = 200;
+
+/** As for warnings of policies, schedules that report no gaps are left out. Mirrors call no one. */
+export async function uncoveredSchedules(parts: AttentionParts, caller: PermissionHolder): Promise<Uncovered[]> {
   const { db, clock, projects, onCall } = parts;
   const ids = (await readableProjects(parts, caller)).filter((id) => !projects.isMirror(id));
-  const policies = policiesBySchedule(parts, ids);
-  const items: AttentionItem[] = [];
-  for (const { id, name } of await queries.schedulesIn(db.scan, ids, [...policies.keys()])) {
+  const steps = stepsOfSchedules(parts, ids);
+  const named = [...new Set(steps.flatMap(({ schedules }) => schedules))];
+  const without = new Map<string, string>();
+  for (const { id, name } of await queries.schedulesIn(db.scan, ids, named, MAX_SCHEDULES)) {
     const { current } = await onCall(db.scan, id, clock.now());
-    if (current.length === 0) items.push(onCallItem(id, name, [...(policies.get(id) ?? [])].sort()));
+    if (current.length === 0) without.set(id, name);
   }
-  return items;
+  const uncovered = steps.filter(({ schedules }) => schedules.every((id) => without.has(id)));
+  return [...without].flatMap(([id, name]) => {
+    const policies = uncovered.filter(({ schedules }) => schedules.includes(id)).map(({ policy }) => policy);
+    return policies.length === 0 ? [] : [{ id, name, policies: [...new Set(policies)].sort() }];
+  });
 }
 
-/** Names of the policies of projects that name a schedule, by its id. */
-function policiesBySchedule({ policies }: Uses<"policies">, projectIds: readonly string[]) {
-  const found = new Map<string, Set<string>>();
-  for (const ref of projectIds.flatMap((id) => [...policies.of(id).values()]))
-    for (const step of policies.definitionOf(ref).steps)
-      if (step.type === "notify")
-        for (const { id } of step.schedules) found.set(id, (found.get(id) ?? new Set()).add(ref.name));
-  return found;
+/** Steps of policies that notify schedules and nothing else. */
+function stepsOfSchedules({ policies }: Uses<"policies">, projectIds: readonly string[]) {
+  return projectIds
+    .flatMap((id) => [...policies.of(id).values()])
+    .flatMap((ref) =>
+      policies.definitionOf(ref).steps.flatMap((step) => {
+        if (step.type !== "notify" || step.schedules.length === 0) return [];
+        const hasOthers = step.users.length > 0 || step.roles.length > 0 || step.members;
+        return hasOthers ? [] : [{ policy: ref.name, schedules: step.schedules.map(({ id }) => id) }];
+      }),
+    );
 }
 
-function onCallItem(id: string, name: string, policies: readonly string[]): AttentionItem {
+export function onCallItem({ id, name, policies }: Uncovered): AttentionItem {
   return item({
     kind: "oncall",
     severity: "warning",
     key: `oncall:${id}`,
     title: `No one is on call on ${name}`,
-    detail: `${policies.length === 1 ? "The policy" : "The policies"} ${listText(policies)} would notify its people`,
+    detail: `${policies.length === 1 ? "The policy" : "The policies"} ${listText(policies)} would notify no one else`,
     link: `/oncall/${id}`,
     ids: [id],
     counts: { policies: policies.length },

@@ -10,8 +10,10 @@ import {
   listText,
   notificationItem,
   notificationRows,
-  onCallItems,
+  onCallItem,
   readableProjects,
+  type Uncovered,
+  uncoveredSchedules,
 } from "./attention.ts";
 import * as queries from "./queries.ts";
 import type { AttentionItem } from "./schema.ts";
@@ -22,8 +24,8 @@ const LISTED_INCIDENTS = 5;
 const LISTED_DELIVERY = 3;
 
 /**
- * Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. One
- * target that refuses is among those.
+ * Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. A
+ * paused target of a channel that works is among the rest.
  */
 export const grouped: Grouping = async (parts, caller, found) => {
   const of = (...kinds: AttentionItem["kind"][]) => found.filter(({ kind }) => kinds.includes(kind));
@@ -31,7 +33,7 @@ export const grouped: Grouping = async (parts, caller, found) => {
   const urgent = server.filter(({ severity }) => severity === "critical");
   const { pages, others } = await notificationLines(parts, caller);
   const rest = [
-    ...oneLine(await onCallItems(parts, caller), onCallLine),
+    ...onCallLines(await uncoveredSchedules(parts, caller)),
     ...others,
     ...(await heartbeatLine(parts, caller)),
     ...oneLine(of("jobs"), jobsLine),
@@ -44,11 +46,9 @@ export const grouped: Grouping = async (parts, caller, found) => {
   ];
   const delivery = deliveryLines(bySeverity([...of("way"), ...of("channel").map(asDelivery)]));
   const isDown = ({ severity }: AttentionItem) => severity === "critical";
-  return [
-    ...[...urgent, ...delivery.filter(isDown)],
-    ...[...(await incidentLines(parts, caller)), ...pages],
-    ...bySeverity([...delivery.filter((each) => !isDown(each)), ...rest]),
-  ];
+  const paused = delivery.filter((each) => !isDown(each));
+  const incidents = await incidentLines(parts, caller);
+  return [...urgent, ...delivery.filter(isDown), ...incidents, ...pages, ...bySeverity([...paused, ...rest])];
 };
 
 function oneLine(
@@ -177,17 +177,20 @@ function notificationsLine(rows: readonly queries.UrgentRow[], scope: "own" | "a
   });
 }
 
-function onCallLine(items: readonly AttentionItem[]): AttentionItem {
-  return item({
-    kind: "oncall",
-    severity: "warning",
-    key: "oncall",
-    title: `No one is on call on ${countText(items.length, "schedule")} of policies`,
-    detail: listText(items.map(({ title }) => title.replace("No one is on call on ", ""))),
-    link: "/oncall",
-    ids: items.flatMap(({ ids }) => ids),
-    counts: { schedules: items.length },
-  });
+function onCallLines(found: readonly Uncovered[]): readonly AttentionItem[] {
+  if (found.length < 2) return found.map(onCallItem);
+  return [
+    item({
+      kind: "oncall",
+      severity: "warning",
+      key: "oncall",
+      title: `No one is on call on ${countText(found.length, "schedule")} that policies name`,
+      detail: listText(found.map(({ name }) => name)),
+      link: "/oncall",
+      ids: found.map(({ id }) => id),
+      counts: { schedules: found.length },
+    }),
+  ];
 }
 
 /** Heartbeats with an open incident are in the incident's line. */

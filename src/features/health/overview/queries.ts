@@ -359,10 +359,11 @@ export async function downHeartbeats(
   return rows;
 }
 
-/** Those of these on-call schedules that are in the projects, by name. */
-export function schedulesIn(db: ReadDb, projects: readonly string[], ids: readonly string[]) {
-  const query = db.selectFrom("oncall_schedules").select(["id", "name"]).orderBy("name");
-  return query.where("id", "in", valuesOf(ids)).where("projectId", "in", valuesOf(projects)).execute();
+/** Those of these on-call schedules that are in the projects and report gaps, by name. */
+export function schedulesIn(db: ReadDb, projects: readonly string[], ids: readonly string[], limit: number) {
+  const query = db.selectFrom("oncall_schedules").select(["id", "name"]).where("reportsGaps", "=", 1);
+  const inProjects = query.where("id", "in", valuesOf(ids)).where("projectId", "in", valuesOf(projects));
+  return inProjects.orderBy("name").limit(limit).execute();
 }
 
 /** Resources that report or decide in these projects. */
