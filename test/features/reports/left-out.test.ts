@@ -158,7 +158,7 @@ test("an incident of the list is found by what reports count it as, its key, its
   assert.deepEqual(await titles(`paged=${ann.id}`), ["Acked"]);
   assert.deepEqual(await titles(`paged=${bob.id}`, bob.token), ["Brief", "Brief"], "the own ones");
   assert.deepEqual(await titles(`paged=${ann.id}`, bob.token), [], "others' by reports.people");
-  for (const query of ["pages=some", "counted=none", "paged=ann", "from=yesterday"])
+  for (const query of ["pages=some", "counted=none", "paged=ann", "from=yesterday", "pages=night"])
     await answered(400, prism.get(`/api/v1/incidents?${query}`));
 });
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import type { PermissionHolder, Principal } from "../../../core/caller.ts";
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import {
@@ -81,7 +81,7 @@ export const ListIncidents = object({
   pages: v.optional(
     doc(
       v.picklist(PAGES_OF),
-      "With `paged`: only incidents with such a page in the days from `from` to `to`, by the clock of the user and " +
+      "With `paged` and `from`: only incidents with such a page in the days from `from` to `to`, by the clock of the user and " +
         "whenever they were opened, as the report about people counts pages",
     ),
   ),
@@ -129,6 +129,8 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     ...paging
   } = given;
   const { db, projects, policies } = context;
+  if (pages !== undefined && (paged === undefined || from === undefined))
+    throw invalidField("query", "pages", "needs `paged` and `from`");
   const byAttention = order === "attention";
   const page = readPage(paging, byAttention ? ["number", "number", "string"] : ["string"]);
   // Who was notified of an incident reads it, also where the project is closed.
