@@ -89,8 +89,7 @@ async function comparedFigures(
   total: IncidentFigures,
 ): Promise<IncidentsReport["compared"]> {
   const { from, to } = scope;
-  // The table of days counts whole ones.
-  const middle = to - from > 2 * DAY_MS ? Math.floor((from + to) / 2 / DAY_MS) * DAY_MS : Math.round((from + to) / 2);
+  const middle = Math.round((from + to) / 2);
   const figuresIn = async (start: EpochMs, end: EpochMs) =>
     figuresOf((await measured(scan, { ...scope, from: start, to: end }, "project")).total);
   const isEnough = (now: IncidentFigures, before: IncidentFigures) =>

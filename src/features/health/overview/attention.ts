@@ -144,7 +144,8 @@ export async function uncoveredSchedules(parts: AttentionParts, caller: Permissi
   const steps = stepsOfSchedules(parts, ids);
   const named = [...new Set(steps.flatMap(({ schedules }) => schedules))];
   const without = new Map<string, string>();
-  for (const { id, name } of await queries.schedulesIn(db.scan, ids, named, MAX_SCHEDULES)) {
+  const schedules = await queries.schedulesIn(db.scan, ids, named);
+  for (const { id, name } of schedules.slice(0, MAX_SCHEDULES)) {
     const { current } = await onCall(db.scan, id, clock.now());
     if (current.length === 0) without.set(id, name);
   }

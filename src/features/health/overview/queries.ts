@@ -360,10 +360,10 @@ export async function downHeartbeats(
 }
 
 /** Those of these on-call schedules that are in the projects and report gaps, by name. */
-export function schedulesIn(db: ReadDb, projects: readonly string[], ids: readonly string[], limit: number) {
+export function schedulesIn(db: ReadDb, projects: readonly string[], ids: readonly string[]) {
   const query = db.selectFrom("oncall_schedules").select(["id", "name"]).where("reportsGaps", "=", 1);
   const inProjects = query.where("id", "in", valuesOf(ids)).where("projectId", "in", valuesOf(projects));
-  return inProjects.orderBy("name").limit(limit).execute();
+  return inProjects.orderBy("name").execute();
 }
 
 /** Resources that report or decide in these projects. */
