@@ -116,13 +116,3 @@ test("a commit that hangs moves it, and for a day it does not come back", () => 
   writer.run({ ...CALM, perSecond: 1, seconds: 7000 });
   assert.equal(writer.place, "main");
 });
-
-test("a commit that blocks for 50 ms moves it, and for ten minutes it does not come back", () => {
-  const writer = new Writer();
-  writer.run({ rows: 1, tookMs: 60, perSecond: 1, seconds: 1 });
-  assert.equal(writer.place, "thread");
-  writer.run({ ...CALM, seconds: 590 });
-  assert.equal(writer.place, "thread");
-  writer.run({ ...CALM, seconds: 60 });
-  assert.equal(writer.place, "main");
-});

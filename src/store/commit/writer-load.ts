@@ -19,9 +19,8 @@ const QUICK_MS = 1.5;
 const MOST_COUNTED_MS = 10;
 /** Part of the latest commit in the typical time. */
 const SHARE_OF_LATEST = 1 / 16;
-/** One commit that blocks the event loop for this long is enough, and the writer stays in its thread for a while. */
+/** One commit that blocks the event loop for this long is enough. */
 const BLOCKED_MS = 50;
-const AFTER_BLOCKED_MS = 600_000;
 /** A disk that hangs once will again. */
 const HANG_MS = 1000;
 const AFTER_HANG_MS = 86_400_000;
@@ -71,8 +70,7 @@ export class WriterLoad {
     }
     if (rows >= (this.#place === "main" ? LARGE_ROWS : SMALL_ROWS)) this.#large++;
     this.#typicalMs += (Math.min(tookMs, MOST_COUNTED_MS) - this.#typicalMs) * SHARE_OF_LATEST;
-    if (tookMs >= BLOCKED_MS)
-      this.#staysUntil = Math.max(this.#staysUntil, now + (tookMs >= HANG_MS ? AFTER_HANG_MS : AFTER_BLOCKED_MS));
+    if (tookMs >= HANG_MS) this.#staysUntil = now + AFTER_HANG_MS;
     if (this.#place === "main") return this.#isBusy(tookMs) ? "thread" : "main";
     return now >= this.#staysUntil && now - this.#calmSince >= this.#calmMs ? "main" : "thread";
   }
