@@ -1,21 +1,7 @@
-import { randomFillSync } from "node:crypto";
-import { sha256Hex } from "./crypto/tokens.ts";
+import { randomByte, sha256Hex } from "./crypto/tokens.ts";
 
 const HEX2 = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 const HEX3 = Array.from({ length: 4096 }, (_, n) => n.toString(16).padStart(3, "0"));
-
-const POOL_BYTES = 8192;
-const pool = new Uint8Array(POOL_BYTES);
-let poolAt = POOL_BYTES;
-
-/** One random byte from a pool of 8 KiB: a call into OpenSSL costs more than an id. */
-function randomByte(): number {
-  if (poolAt === POOL_BYTES) {
-    randomFillSync(pool);
-    poolAt = 0;
-  }
-  return pool[poolAt++] as number;
-}
 
 const COUNTER_BITS = 18;
 let lastMs = 0;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { test } from "node:test";
 import { SharedReads } from "../../src/core/shared-reads.ts";
 
@@ -42,4 +43,19 @@ test("a read that fails fails for all who share it, and not for the next", async
   );
   isBroken = false;
   assert.equal(await shared.of("c"), "c");
+});
+
+test("a read runs in the context of none of its callers, and each caller keeps its own", async () => {
+  const caller = new AsyncLocalStorage<string>();
+  const contexts: unknown[] = [];
+  const shared = new SharedReads(async (keys: readonly string[]) => {
+    contexts.push(caller.getStore());
+    return keys;
+  });
+  const found = ["a", "b"].map((key) => caller.run(key, async () => [await shared.of(key), caller.getStore()]));
+  assert.deepEqual(await Promise.all(found), [
+    ["a", "a"],
+    ["b", "b"],
+  ]);
+  assert.deepEqual(contexts, [undefined]);
 });

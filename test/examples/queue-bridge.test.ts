@@ -13,6 +13,8 @@ import { makeProject } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
 
+/** Messages of 200 kB: 12 MB, where a request may have 8 MiB. */
+const LARGE = 60;
 const BRIDGE = join(import.meta.dirname, "../../examples/queue-bridge/nats.mjs");
 
 function startBridge(t: TestContext, env: Readonly<Record<string, string>>): ChildProcess & { said: string } {
@@ -50,6 +52,8 @@ test("a bridge of JetStream stores each message once, through kills and while Pr
     eventually(`${count} events`, async () => (await stored()).length >= count, 60_000);
 
   await send(0, 700);
+  // More together than a request may have, and each of them small enough.
+  for (let n = 0; n < LARGE; n++) await stream.publish("events.wide", JSON.stringify({ n, text: "x".repeat(200_000) }));
   await stream.publish("events.note", "a text");
   await stream.publish("events.own", JSON.stringify({ type: "own.type", level: "error", payload: { n: -1 } }));
   await stream.publish("events.large", JSON.stringify({ text: "x".repeat(300_000) }));
@@ -60,10 +64,10 @@ test("a bridge of JetStream stores each message once, through kills and while Pr
   await once(first, "exit");
   await send(700, 1000);
   const second = startBridge(t, env);
-  await untilStored(1002);
+  await untilStored(1002 + LARGE);
 
   await prism.restart(() => send(1000, 1200));
-  await untilStored(1202);
+  await untilStored(1202 + LARGE);
   const ended = once(second, "exit");
   second.kill("SIGTERM");
   assert.deepEqual(await ended, [0, null], second.said);
@@ -77,12 +81,15 @@ test("a bridge of JetStream stores each message once, through kills and while Pr
     Array.from({ length: 1200 }, (_, n) => n),
   );
   assert.deepEqual(
-    rows.filter(({ type }) => type !== "order").map(({ type, payload }) => [type, JSON.parse(payload)]),
+    rows
+      .filter(({ type }) => type !== "order" && type !== "wide")
+      .map(({ type, payload }) => [type, JSON.parse(payload)]),
     [
       ["note", { message: "a text" }],
       ["own.type", { n: -1 }],
     ],
   );
+  assert.equal(rows.filter(({ type }) => type === "wide").length, LARGE);
   assert.match(first.said + second.said, /\(events\.large\) is left out: /);
   const { num_pending, num_ack_pending } = await manager.consumers.info("EVENTS", "prism");
   assert.deepEqual([num_pending, num_ack_pending], [0, 0]);

@@ -1,12 +1,5 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-  randomFillSync,
-} from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+import { fewRandomBytes } from "./tokens.ts";
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -50,7 +43,7 @@ export class SealedBox {
   }
 
   seal(context: string, plain: Uint8Array): Buffer {
-    const nonce = nextNonce();
+    const nonce = fewRandomBytes(NONCE_BYTES);
     const cipher = createCipheriv("aes-256-gcm", this.#current, nonce);
     cipher.setAAD(Buffer.from(context));
     return Buffer.concat([this.keyId, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
@@ -71,19 +64,6 @@ export class SealedBox {
       throw new UnsealError("the sealed value was changed or belongs to another row", { cause });
     }
   }
-}
-
-const NONCES = 256;
-const nonces = Buffer.alloc(NONCES * NONCE_BYTES);
-let usedNonces = NONCES;
-
-/** Random bytes, drawn for many nonces at once: a call takes longer than the sealing of a short text. */
-function nextNonce(): Buffer {
-  if (usedNonces === NONCES) {
-    randomFillSync(nonces);
-    usedNonces = 0;
-  }
-  return nonces.subarray(usedNonces * NONCE_BYTES, ++usedNonces * NONCE_BYTES);
 }
 
 /** A sealed text; null: no configured key opens it. */

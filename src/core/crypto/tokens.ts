@@ -1,5 +1,28 @@
-import { createHash, hash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, hash, hkdfSync, randomBytes, randomFillSync, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
+
+const POOL_BYTES = 8192;
+const pool = Buffer.alloc(POOL_BYTES);
+let poolAt = POOL_BYTES;
+
+/** One random byte from a pool of 8 KiB: a call into OpenSSL costs more than an id. */
+export function randomByte(): number {
+  fillPool(1);
+  return pool[poolAt++] as number;
+}
+
+/** Some random bytes from the same pool, to be copied before the next ones are taken. */
+export function fewRandomBytes(count: number): Buffer {
+  fillPool(count);
+  poolAt += count;
+  return pool.subarray(poolAt - count, poolAt);
+}
+
+function fillPool(needed: number): void {
+  if (poolAt + needed <= POOL_BYTES) return;
+  randomFillSync(pool);
+  poolAt = 0;
+}
 
 /**
  * `prk_`: API key of a project; `prt_`: service token; `prs_`: setup token; `prc_`: calendar link.

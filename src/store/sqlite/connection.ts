@@ -135,9 +135,9 @@ const READS = /^\s*(select|with)\b/i;
 /**
  * Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first.
  *
- * SQLite compiles a statement anew for each run if a bound value might change its plan, as that of
- * `a = ? order by b`, `max(b)` or `limit ?` might: 50 µs, and for rows the function that makes them. Frequent
- * statements have `+?` there, whose value SQLite does not look at (docs/decisions/storage.md).
+ * SQLite compiles a statement again for each run if a bound value might change its plan, as in `a = ? order by b`,
+ * `max(b)` or `limit ?`: 50 µs, and more for statements that give rows. Frequent statements have `+?` there, so that
+ * SQLite does not look at the value (docs/decisions/storage.md).
  */
 export class StatementCache {
   readonly #connection: Sqlite;

@@ -28,14 +28,14 @@ export function addReport(program: Command): void {
     text: "report how incidents went and whom they woke: week, month, range",
     examples: ["report week", "report month --project default --format markdown", "report range --days 90"],
     verbs: {
-      week: reportOf({ text: "7 days, with today", examples: EXAMPLES }, () => ({ days: 7 })),
-      month: reportOf({ text: "30 days, with today", examples: EXAMPLES }, () => ({ days: 30 })),
+      week: reportOf({ text: "the last 7 days, including today", examples: EXAMPLES }, () => ({ days: 7 })),
+      month: reportOf({ text: "the last 30 days, including today", examples: EXAMPLES }, () => ({ days: 30 })),
       range: reportOf(
         {
           text: "other days",
           examples: ["--days 90", "--from 2026-11-01 --to 2026-12-01"],
           flags: {
-            days: ["--days <n>", "so many days in UTC, of which today is the last", integerFlag(1, MAX_RANGE_DAYS)],
+            days: ["--days <n>", "the last n days in UTC, including today", integerFlag(1, MAX_RANGE_DAYS)],
             from: [
               "--from <time>",
               "incidents that were opened from then on: a day (in UTC), a time, or 90d",

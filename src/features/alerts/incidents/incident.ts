@@ -172,7 +172,7 @@ export function decidedColumns(incident: Incident): Incident {
   return columnsOf(incident, DECIDED) as Incident;
 }
 
-/** Those of indexes: a statement that names one writes its indexes anew, also with the same value. */
+/** Columns of indexes: SQLite writes each index of a column that a statement names, also with the same value. */
 const INDEXED: ReadonlySet<string> = new Set([
   "state",
   "urgency",

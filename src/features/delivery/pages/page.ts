@@ -112,7 +112,7 @@ export interface PageFollower {
    * Reads what the acceptance of these pages needs. Best before the transaction writes: later it costs a
    * message to the writer's thread. @returns what stores it, for those of them that were accepted
    */
-  accepting(trx: Trx, pages: readonly PageRow[]): Promise<(pages: readonly PageRow[]) => Promise<void>>;
+  accepting?(trx: Trx, pages: readonly PageRow[]): Promise<(pages: readonly PageRow[]) => Promise<void>>;
   /** Nothing leaves their project: they would have been sent. */
   mirrored?(trx: Trx, pages: readonly PageRow[]): Promise<void>;
   /** They count as failed from now on, and go on being tried. */

@@ -44,7 +44,7 @@ type Outcome =
   | { readonly is: "skipped"; readonly note: string; readonly record?: AcceptedPage["record"] };
 
 type Pending = readonly [id: string, outcome: Outcome];
-type Accept = Awaited<ReturnType<PageFollower["accepting"]>>;
+type Accept = Awaited<ReturnType<NonNullable<PageFollower["accepting"]>>>;
 
 /** The store takes no write, whatever it is. */
 const STORE_REFUSES: ReadonlySet<string> = new Set(["STORAGE_FULL", "DATABASE_UNAVAILABLE", "SHUTTING_DOWN"]);
@@ -292,7 +292,10 @@ export class PageRecords {
 
   async #accepting(trx: Trx, pages: readonly PageRow[]): Promise<Accept[]> {
     const all: Accept[] = [];
-    for (const follower of this.followers) all.push(await follower.accepting(trx, pages));
+    for (const follower of this.followers) {
+      const accept = await follower.accepting?.(trx, pages);
+      if (accept) all.push(accept);
+    }
     return all;
   }
 

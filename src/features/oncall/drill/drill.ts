@@ -107,7 +107,6 @@ export async function confirmWay({ db, clock, audit }: DrillParts, wayId: string
 /** A way that fails in a drill is not tried again: its message would arrive later, at any hour. */
 export function drillFollower(parts: DrillParts): PageFollower {
   return {
-    accepting: async () => async () => undefined,
     async failed(trx, pages) {
       const own = pages.filter(({ reason }) => reason === DRILL);
       for (const drillId of new Set(own.map(({ incidentId }) => incidentId))) {
