@@ -7,19 +7,18 @@ let poolAt = POOL_BYTES;
 
 /** One random byte from a pool of 8 KiB: a call into OpenSSL costs more than an id. */
 export function randomByte(): number {
-  fillPool(1);
+  if (poolAt === POOL_BYTES) fillPool();
   return pool[poolAt++] as number;
 }
 
 /** Some random bytes from the same pool, to be copied before the next ones are taken. */
 export function fewRandomBytes(count: number): Buffer {
-  fillPool(count);
+  if (poolAt + count > POOL_BYTES) fillPool();
   poolAt += count;
   return pool.subarray(poolAt - count, poolAt);
 }
 
-function fillPool(needed: number): void {
-  if (poolAt + needed <= POOL_BYTES) return;
+function fillPool(): void {
   randomFillSync(pool);
   poolAt = 0;
 }

@@ -70,8 +70,10 @@ export class Edited {
     if (what === "rename") return this.#renamed(before);
     const n = this.made.indexOf(before);
     const drawn = this.#objects.draw(before.kind, before.project, n, this.#next++);
-    const key = this.#kinds.find(({ kind }) => kind === before.kind)?.key ?? "name";
-    const kept = [key, ...(FIXED[before.kind] ?? [])].filter(
+    const { key = "name", keeps = [] } = this.#kinds.find(({ kind }) => kind === before.kind) ?? {};
+    // A file that leaves out such a member keeps what the last apply stored; a request, what the last edit did.
+    const leftOut = keeps.filter((member) => drawn.spec[member] === undefined);
+    const kept = [key, ...(FIXED[before.kind] ?? []), ...leftOut].filter(
       (member) => before.kind !== "statusPage" || member !== key,
     );
     const fixed = Object.fromEntries(

@@ -78,6 +78,7 @@ const MEMBERS: Readonly<Record<string, Choose>> = {
   "*.sourceMatchers": (chance) => chance.some(MATCHERS, 1, 2),
   "projects.timezone": oneOf(...ZONES),
   "projects.storageBytes": maybe(null, 1_073_741_824, 5_000_000_000),
+  "projects.weekly": maybe("mon 09:00", "sun 23:59"),
   // It changes who is notified, and its end asks: features/mirror has its tests.
   "projects.mirror": () => undefined,
   "roles.permissions": (chance) =>
