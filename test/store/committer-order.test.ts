@@ -97,6 +97,49 @@ testBothWriters("after a transaction the sets that wait are written, then the ne
   assert.deepEqual(order, ["set 0", "transaction 0", "set 1", "set 2", "transaction 1", "transaction 2"]);
 });
 
+testBothWriters(
+  "sets that waited for a long transaction go first for as long as it had the writer",
+  async (t, writer) => {
+    const store = openTestStore(t, { writer });
+    const port = new TwoSlots(store.port);
+    // Each set takes 1 ms.
+    let spentMs = 0;
+    Object.defineProperty(port, "spentMs", { get: () => spentMs });
+    const committer = new Committer(port, store.committer.sequences, () => void spentMs++);
+    const order: string[] = [];
+    const source = new TestSource(committer);
+    // A client that sends again when it is answered.
+    const sending = (async () => {
+      while (order.filter((each) => each === "transaction").length < 2) {
+        await source.write(() => ({}));
+        order.push("set");
+      }
+    })();
+    const transaction = async (ms: number): Promise<void> => {
+      await committer.acquireTransaction();
+      order.push("transaction");
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      committer.releaseTransaction();
+    };
+    await Promise.all([transaction(20), transaction(0), sending]);
+    const between = order.lastIndexOf("transaction") - order.indexOf("transaction") - 1;
+    assert.ok(between >= 15 && between <= 60, `${between} sets between the transactions`);
+  },
+);
+
+testBothWriters("a transaction waits for no set that does not come", async (t, writer) => {
+  const store = openTestStore(t, { writer });
+  const { committer } = store;
+  await committer.acquireTransaction();
+  const waiting = new TestSource(committer).write(() => ({}));
+  const next = committer.acquireTransaction();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  committer.releaseTransaction();
+  await waiting;
+  await next;
+  committer.releaseTransaction();
+});
+
 testBothWriters("what arrives in one turn of the loop goes in one set", async (t, writer) => {
   const store = openTestStore(t, { writer });
   const pending: number[] = [];

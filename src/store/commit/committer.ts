@@ -6,6 +6,7 @@ import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
 import { NO_EVENTS } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
+import { ShareOfSets } from "./share-of-sets.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
@@ -33,6 +34,10 @@ export class CommitGroup {
   /** The writer has an open transaction for the group. */
   hasTransaction = false;
 
+  get openMs(): number {
+    return performance.now() - this.#openedAt;
+  }
+
   /** @param sharesCommit false limits the group to one transaction */
   constructor(sharesCommit: boolean) {
     this.#sharesCommit = sharesCommit;
@@ -40,8 +45,7 @@ export class CommitGroup {
 
   /** Whether another transaction may join. @param maxOpenMs time after which none does */
   hasRoom(maxOpenMs: number): boolean {
-    const isYoung = performance.now() - this.#openedAt < maxOpenMs;
-    return this.#sharesCommit && this.#granted < MAX_MEMBERS && isYoung;
+    return this.#sharesCommit && this.#granted < MAX_MEMBERS && this.openMs < maxOpenMs;
   }
 
   granted(): void {
@@ -125,7 +129,8 @@ const MAX_MARKS = 100_000;
 /**
  * The only way to disk. It grants the writer to write sets and transactions in the order of their
  * requests; after each commit of transactions the sets that wait go first, so that an event waits for
- * one such commit, however many sources and transactions there are. A transaction has the writer
+ * one such commit, however many sources and transactions there are, and have a fair share of the writer
+ * ({@link ShareOfSets}). A transaction has the writer
  * alone; several sets may be in flight. Waiting transactions may share a commit, see
  * {@link CommitGroup}. Only the holder draws offsets, so grants, commits, offsets and decisions have
  * the same order.
@@ -148,6 +153,7 @@ export class Committer {
   #tickets = 0;
   /** Sets up to this order were requested before the last commit of transactions ended. */
   #waitedFor = 0;
+  readonly #shareOfSets = new ShareOfSets();
   readonly #wanted = new Set<SetSource>();
   #pumpScheduled = false;
   #setsInFlight = 0;
@@ -249,6 +255,7 @@ export class Committer {
     if (group.hasTransaction) await this.#commitGroup(group);
     this.#group = null;
     this.#waitedFor = this.#tickets;
+    this.#shareOfSets.transactionsEnded(group.openMs, this.#sets.length > 0, this.#port.spentMs);
     this.#schedulePump();
   }
 
@@ -362,7 +369,8 @@ export class Committer {
     const [set] = this.#sets;
     const [transaction] = this.#transactions;
     if (!set || !transaction) return set ?? transaction;
-    return set.order <= this.#waitedFor || set.order < transaction.order ? set : transaction;
+    const isFirst = set.order <= this.#waitedFor || set.order < transaction.order;
+    return isFirst || this.#shareOfSets.isLeft ? set : transaction;
   }
 
   /** Grants the writer while the next ticket may have it. */
@@ -378,6 +386,10 @@ export class Committer {
       if (!ticket) break;
       if ("grant" in ticket) {
         if (this.#setsInFlight > 0) return;
+        if (this.#shareOfSets.mayFollow()) {
+          this.#schedulePump();
+          return;
+        }
         this.#group = new CommitGroup(ticket.sharesCommit);
         this.#grantNext(this.#group);
         return;
@@ -406,7 +418,9 @@ export class Committer {
         this.record.committed();
         this.sequences.stored(sequenceEnds);
       } else this.#failed(outcome.failure, delivered);
-      this.#setMs = performance.now() - startedAt;
+      const now = performance.now();
+      this.#shareOfSets.setAnswered(now, this.#port.spentMs);
+      this.#setMs = now - startedAt;
       if (outcome.ok) this.#onCommit(this.#setMs, content.events.count - content.withdrawn.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();

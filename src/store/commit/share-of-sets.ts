@@ -1,0 +1,50 @@
+/** Sets get no more of the writer at a time than this. */
+const MOST_MS = 50;
+/** A client that waits for each answer has sent its next request by then. */
+const NEXT_REQUEST_MS = 1;
+const NEXT_REQUEST_TURNS = 2;
+
+/**
+ * Sets that waited while transactions had the writer get it for as long as those had it. Otherwise one set
+ * would follow each transaction, however long: beside 5000 incidents at once ingest had 0.15 of its idle rate,
+ * and has 0.43 this way.
+ */
+export class ShareOfSets {
+  /** What is left of it. */
+  #leftMs = 0;
+  /** Of the writer, up to the latest commit. */
+  #spentMs = 0;
+  #answeredAt = 0;
+  /** Turns of the event loop that a transaction has waited for the next set. */
+  #turns = 0;
+
+  /** Transactions have had the writer for so long. @param spentMs working time of the writer since its start */
+  transactionsEnded(heldMs: number, areSetsWaiting: boolean, spentMs: number): void {
+    this.#leftMs = areSetsWaiting ? Math.min(heldMs, MOST_MS) : 0;
+    this.#spentMs = spentMs;
+  }
+
+  /** @param now by `performance.now()` */
+  setAnswered(now: number, spentMs: number): void {
+    this.#leftMs -= spentMs - this.#spentMs;
+    this.#spentMs = spentMs;
+    this.#answeredAt = now;
+    this.#turns = 0;
+  }
+
+  /** Whether sets go first. */
+  get isLeft(): boolean {
+    return this.#leftMs > 0;
+  }
+
+  /**
+   * Whether a transaction waits one more turn of the event loop when no set is there: clients whose events were
+   * stored just now may send the next ones. If none come, sets have no share any more.
+   */
+  mayFollow(): boolean {
+    if (this.#leftMs <= 0) return false;
+    if (this.#turns++ < NEXT_REQUEST_TURNS || performance.now() < this.#answeredAt + NEXT_REQUEST_MS) return true;
+    this.#leftMs = 0;
+    return false;
+  }
+}
