@@ -52,13 +52,23 @@ function Better({ compared }: { readonly compared: Compared }) {
   );
 }
 
-function Changes({ compared: { with: other, now, before } }: { readonly compared: NonNullable<Compared> }) {
+function Changes({
+  compared: { with: other, isApproximate, now, before },
+}: {
+  readonly compared: NonNullable<Compared>;
+}) {
   const isHalves = other === "firstHalf";
   const earlier = isHalves ? "in the first half" : "before";
+  const about = isApproximate ? "≈ " : "";
+  const spanChange = (label: string, median: number | null, earlierMedian: number | null) => {
+    if (median === null) return null;
+    const was = earlierMedian === null ? "" : `, ${about}${spanText(earlierMedian)} ${earlier}`;
+    return `${label}: median ${about}${spanText(median)}${was}`;
+  };
   const parts = [
     `${plural(now.pages, "page")}, ${formatNumber(before.pages)} ${earlier}`,
-    spanChange("First response", now.ack.median, before.ack.median, earlier),
-    spanChange("End", now.resolve.median, before.resolve.median, earlier),
+    spanChange("First response", now.ack.median, before.ack.median),
+    spanChange("End", now.resolve.median, before.resolve.median),
   ].filter((part) => part !== null);
   return (
     <>
@@ -74,11 +84,6 @@ function Changes({ compared: { with: other, now, before } }: { readonly compared
       </ul>
     </>
   );
-}
-
-function spanChange(label: string, now: number | null, before: number | null, earlier: string): string | null {
-  if (now === null) return null;
-  return `${label}: median ${spanText(now)}${before === null ? "" : `, ${spanText(before)} ${earlier}`}`;
 }
 
 function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {

@@ -70,12 +70,13 @@ export async function incidentsReport(
 ): Promise<IncidentsReport> {
   const scope = await scopeOf(context, principal, query);
   const by = query.by ?? "key";
-  const { isApproximate, groups, total } = await measured(context.db.scan, scope, by);
+  const whole = await measured(context.db.scan, scope, by);
+  const { isApproximate, groups, total } = whole;
   const byPages = (a: Measured, b: Measured) => b.pages - a.pages || b.incidents - a.incidents;
   const sorted = groups.toSorted(by === "week" || by === "day" ? (a, b) => (a.group < b.group ? -1 : 1) : byPages);
   const data = sorted.slice(0, MAX_GROUPS).map((each): IncidentGroup => ({ group: each.group, ...figuresOf(each) }));
   const groupsLeftOut = groups.length - data.length;
-  const compared = query.compare ? await comparedFigures(context.db.scan, scope, figuresOf(total)) : null;
+  const compared = query.compare ? await comparedFigures(context.db.scan, scope, whole) : null;
   return { ...timesOf(scope), by, isApproximate, total: figuresOf(total), compared, data, groupsLeftOut };
 }
 
@@ -83,22 +84,29 @@ export async function incidentsReport(
 const LEAST_SHARE = 0.1;
 
 /** With the same length of time before; with too little there, the second half with the first one. */
-async function comparedFigures(
-  scan: ReadDb,
-  scope: Scope,
-  total: IncidentFigures,
-): Promise<IncidentsReport["compared"]> {
+async function comparedFigures(scan: ReadDb, scope: Scope, whole: Whole): Promise<IncidentsReport["compared"]> {
   const { from, to } = scope;
-  const middle = Math.round((from + to) / 2);
-  const figuresIn = async (start: EpochMs, end: EpochMs) =>
-    figuresOf((await measured(scan, { ...scope, from: start, to: end }, "project")).total);
-  const isEnough = (now: IncidentFigures, before: IncidentFigures) =>
-    before.incidents > 0 && before.incidents >= now.incidents * LEAST_SHARE;
-  const before = await figuresIn(from - (to - from), from);
-  if (isEnough(total, before)) return { with: "before", now: total, before };
-  const [firstHalf, secondHalf] = [await figuresIn(from, middle), await figuresIn(middle, to)];
-  return isEnough(secondHalf, firstHalf) ? { with: "firstHalf", now: secondHalf, before: firstHalf } : null;
+  const middle = middleOf(scope);
+  const wholeOf = (start: EpochMs, end: EpochMs) => measured(scan, { ...scope, from: start, to: end }, "project");
+  const comparing = (other: "before" | "firstHalf", now: Whole, before: Whole) => {
+    const isEnough = before.total.incidents > 0 && before.total.incidents >= now.total.incidents * LEAST_SHARE;
+    if (!isEnough) return null;
+    const isApproximate = now.isApproximate || before.isApproximate;
+    return { with: other, isApproximate, now: figuresOf(now.total), before: figuresOf(before.total) };
+  };
+  return (
+    comparing("before", whole, await wholeOf(from - (to - from), from)) ??
+    comparing("firstHalf", await wholeOf(middle, to), await wholeOf(from, middle))
+  );
 }
+
+/** Of days between two days: the table of days would count that of the middle in both halves. */
+function middleOf({ from, to }: Scope): EpochMs {
+  const middle = Math.round((from + to) / 2);
+  return to - from > 2 * DAY_MS ? Math.round(middle / DAY_MS) * DAY_MS : middle;
+}
+
+type Whole = Pick<Awaited<ReturnType<typeof measured>>, "isApproximate" | "total">;
 
 async function measured(scan: ReadDb, scope: Scope, by: string) {
   const [counted] = await rowsOf<{ n: number }>(scan, COUNT, [scope.projects, scope.from, scope.to]);

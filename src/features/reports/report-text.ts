@@ -19,8 +19,8 @@ export function incidentLines({ total, isApproximate }: Readable<IncidentsReport
 }
 
 /** Whether it is getting better. */
-export function comparedLines({ compared, isApproximate }: Readable<IncidentsReport>): string[] {
-  const about = isApproximate ? "≈ " : "";
+export function comparedLines({ compared }: Readable<IncidentsReport>): string[] {
+  const about = compared?.isApproximate ? "≈ " : "";
   const figures = ({ incidents, pages, ack, resolve }: Readable<IncidentFigures>): string =>
     `${countText(incidents, "incident")}, ${countText(pages, "page")}; first response median ${about}${span(ack.median)}, end median ${about}${span(resolve.median)}`;
   if (compared === null) return ["Too few incidents before to compare with"];

@@ -75,6 +75,7 @@ const Compared = v.object({
     v.picklist(["before", "firstHalf"]),
     "`before`: the same length of time before; `firstHalf`: there were too few incidents before, so the second half with the first",
   ),
+  isApproximate: doc(v.boolean(), "One of both had more than 100 000: median and p90 are those of a histogram, ≈"),
   now: doc(IncidentFigures, "Of the range, or of its second half"),
   before: doc(IncidentFigures, "Of the time before, or of the first half"),
 });

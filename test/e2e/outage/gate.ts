@@ -39,7 +39,11 @@ export class Gate {
     const server = this.#server;
     this.#server = null;
     const closed = server && new Promise((resolve) => server.close(resolve));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    // Node 24 loses a socket that is reset while it shuts down, and the process does not end.
+    for (const socket of this.#sockets) {
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
     await closed;
   }
 

@@ -127,6 +127,18 @@ test("with more than 100 000 incidents in the range a report is approximate, and
   );
   const refused = await prism.get<{ error: { code: string } }>(`/api/v1/reports/incidents?${range}&by=label:env`);
   assert.deepEqual([refused.status, refused.body.error.code], [400, "VALIDATION_FAILED"]);
+  const comparing = async (start: number, end: number) => {
+    const times = `from=${new Date(start).toISOString()}&to=${new Date(end).toISOString()}`;
+    const found = await site.get<IncidentsReport>(`incidents?${times}&compare=true`);
+    const { compared } = found;
+    return [
+      found.isApproximate,
+      compared && [compared.with, compared.isApproximate, compared.before.incidents, compared.now.incidents],
+    ];
+  };
+  const end = from + MANY * 1000;
+  assert.deepEqual(await comparing(end, end + MANY * 1000), [false, ["before", true, MANY, 0]]);
+  assert.deepEqual(await comparing(from, from + 3 * DAY), [true, ["firstHalf", true, MANY, 0]], "each day in one half");
   const shorter = await site.get<IncidentsReport>(`incidents?${range}&to=${new Date(from + HOUR).toISOString()}`);
   assert.deepEqual([shorter.isApproximate, shorter.total.incidents], [false, 3600]);
 });
