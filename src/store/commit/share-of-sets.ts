@@ -1,8 +1,10 @@
-/** Sets get no more of the writer at a time than this. */
+/** The largest share. */
 const MOST_MS = 50;
 /** A client that waits for each answer has sent its next request by then. */
 const NEXT_REQUEST_MS = 1;
 const NEXT_REQUEST_TURNS = 2;
+/** A set counts as this at least, so that every share ends. */
+const LEAST_MS = 0.1;
 
 /**
  * Sets that waited while transactions had the writer get it for as long as those had it. Otherwise one set
@@ -26,7 +28,7 @@ export class ShareOfSets {
 
   /** @param now by `performance.now()` */
   setAnswered(now: number, spentMs: number): void {
-    this.#leftMs -= spentMs - this.#spentMs;
+    this.#leftMs -= Math.max(LEAST_MS, spentMs - this.#spentMs);
     this.#spentMs = spentMs;
     this.#answeredAt = now;
     this.#turns = 0;
