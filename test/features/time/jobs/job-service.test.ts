@@ -58,7 +58,9 @@ test("while an unfinished job of the queue holds the dedupe key, it replaces the
   await eventually("both have ended", () => helper.states().every((state) => state === "succeeded"));
   const next = await add();
   assert.notEqual(next.jobId, first.jobId);
-  const together = await Promise.all([add({ dedupeKey: "t" }), add({ dedupeKey: "t" })]);
+  // Neither has ended before the other is added.
+  const waiting = { dedupeKey: "t", runAt: helper.clock.now() + 1000 };
+  const together = await Promise.all([add(waiting), add(waiting)]);
   assert.equal(together[0]?.jobId, together[1]?.jobId);
 });
 
