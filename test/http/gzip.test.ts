@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
-import { PrismError } from "../../src/core/errors.ts";
 import { BodyReader } from "../../src/http/body/body.ts";
 import type { Exchange } from "../../src/http/server/exchange.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -126,17 +125,13 @@ test("what inflates counts among the bytes of all bodies, and is let go when it 
   const exchange = { principal: testUser(), signerKey: null } as unknown as Exchange;
   const text = randomBytes(60_000);
   const inflate = () => bodies.inflate(exchange, gzipSync(text), LIMIT);
-  const both = [inflate(), inflate()];
-  const outcomes = await Promise.allSettled(both);
-  const told = outcomes.map((outcome) => (outcome.status === "fulfilled" ? "inflated" : codeOf(outcome.reason)));
-  assert.deepEqual(told.sort(), ["OVERLOADED", "inflated"]);
-  assert.equal(bodies.bufferedBytes, 0);
+  const release = bodies.hold(exchange, text.length);
+  await assert.rejects(inflate(), { code: "OVERLOADED" });
+  assert.equal(bodies.bufferedBytes, text.length);
+  release();
   assert.deepEqual(await inflate(), text, "alone there is room for it");
+  assert.equal(bodies.bufferedBytes, 0);
 });
-
-function codeOf(error: unknown): string {
-  return error instanceof PrismError ? error.code : String(error);
-}
 
 function withWrongChecksum(text: string): Buffer {
   const bytes = gzipSync(text);
