@@ -86,7 +86,7 @@ const LEAST_SHARE = 0.1;
 /** With the same length of time before; with too little there, the second half with the first one. */
 async function comparedFigures(scan: ReadDb, scope: Scope, whole: Whole): Promise<IncidentsReport["compared"]> {
   const { from, to } = scope;
-  const middle = middleOf(scope);
+  const middle = middleOf(scope, whole.isApproximate);
   const wholeOf = (start: EpochMs, end: EpochMs) => measured(scan, { ...scope, from: start, to: end }, "project");
   const comparing = (other: "before" | "firstHalf", now: Whole, before: Whole) => {
     const isEnough = before.total.incidents > 0 && before.total.incidents >= now.total.incidents * LEAST_SHARE;
@@ -100,10 +100,10 @@ async function comparedFigures(scan: ReadDb, scope: Scope, whole: Whole): Promis
   );
 }
 
-/** Of days between two days: the table of days would count that of the middle in both halves. */
-function middleOf({ from, to }: Scope): EpochMs {
+/** From the table of days a half has whole ones: between two days none is in both. */
+function middleOf({ from, to }: Scope, isApproximate: boolean): EpochMs {
   const middle = Math.round((from + to) / 2);
-  return to - from > 2 * DAY_MS ? Math.round(middle / DAY_MS) * DAY_MS : middle;
+  return isApproximate ? Math.round(middle / DAY_MS) * DAY_MS : middle;
 }
 
 type Whole = Pick<Awaited<ReturnType<typeof measured>>, "isApproximate" | "total">;
