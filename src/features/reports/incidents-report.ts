@@ -84,29 +84,30 @@ export async function incidentsReport(
 const LEAST_SHARE = 0.1;
 
 /** With the same length of time before; with too little there, the second half with the first one. */
-async function comparedFigures(scan: ReadDb, scope: Scope, whole: Whole): Promise<IncidentsReport["compared"]> {
+async function comparedFigures(scan: ReadDb, scope: Scope, whole: Totals): Promise<IncidentsReport["compared"]> {
   const { from, to } = scope;
   const middle = middleOf(scope, whole.isApproximate);
-  const wholeOf = (start: EpochMs, end: EpochMs) => measured(scan, { ...scope, from: start, to: end }, "project");
-  const comparing = (other: "before" | "firstHalf", now: Whole, before: Whole) => {
+  const totalsIn = (start: EpochMs, end: EpochMs) => measured(scan, { ...scope, from: start, to: end }, "project");
+  const comparing = (other: "before" | "firstHalf", now: Totals, before: Totals) => {
     const isEnough = before.total.incidents > 0 && before.total.incidents >= now.total.incidents * LEAST_SHARE;
     if (!isEnough) return null;
     const isApproximate = now.isApproximate || before.isApproximate;
     return { with: other, isApproximate, now: figuresOf(now.total), before: figuresOf(before.total) };
   };
   return (
-    comparing("before", whole, await wholeOf(from - (to - from), from)) ??
-    comparing("firstHalf", await wholeOf(middle, to), await wholeOf(from, middle))
+    comparing("before", whole, await totalsIn(from - (to - from), from)) ??
+    comparing("firstHalf", await totalsIn(middle, to), await totalsIn(from, middle))
   );
 }
 
-/** From the table of days a half has whole ones: between two days none is in both. */
+/** The table of days has whole days only: halves that meet at midnight have none in common. */
 function middleOf({ from, to }: Scope, isApproximate: boolean): EpochMs {
   const middle = Math.round((from + to) / 2);
   return isApproximate ? Math.round(middle / DAY_MS) * DAY_MS : middle;
 }
 
-type Whole = Pick<Awaited<ReturnType<typeof measured>>, "isApproximate" | "total">;
+/** Of a time, without its groups. */
+type Totals = Pick<Awaited<ReturnType<typeof measured>>, "isApproximate" | "total">;
 
 async function measured(scan: ReadDb, scope: Scope, by: string) {
   const [counted] = await rowsOf<{ n: number }>(scan, COUNT, [scope.projects, scope.from, scope.to]);

@@ -34,13 +34,13 @@ export class CommitGroup {
   /** The writer has an open transaction for the group. */
   hasTransaction = false;
 
-  get openMs(): number {
-    return performance.now() - this.#openedAt;
-  }
-
   /** @param sharesCommit false limits the group to one transaction */
   constructor(sharesCommit: boolean) {
     this.#sharesCommit = sharesCommit;
+  }
+
+  get openMs(): number {
+    return performance.now() - this.#openedAt;
   }
 
   /** Whether another transaction may join. @param maxOpenMs time after which none does */
@@ -129,11 +129,10 @@ const MAX_MARKS = 100_000;
 /**
  * The only way to disk. It grants the writer to write sets and transactions in the order of their
  * requests; after each commit of transactions the sets that wait go first, so that an event waits for
- * one such commit, however many sources and transactions there are, and have a fair share of the writer
- * ({@link ShareOfSets}). A transaction has the writer
- * alone; several sets may be in flight. Waiting transactions may share a commit, see
- * {@link CommitGroup}. Only the holder draws offsets, so grants, commits, offsets and decisions have
- * the same order.
+ * one such commit, however many sources and transactions there are, and have a fair share of the
+ * writer ({@link ShareOfSets}). A transaction has the writer alone; several sets may be in flight.
+ * Waiting transactions may share a commit, see {@link CommitGroup}. Only the holder draws offsets, so
+ * grants, commits, offsets and decisions have the same order.
  *
  * When a set fails, the writer refuses the later sets of its epoch. Once all have been answered the
  * next epoch starts. Sources and their callbacks must not throw: the order would be lost, so the
@@ -386,7 +385,7 @@ export class Committer {
       if (!ticket) break;
       if ("grant" in ticket) {
         if (this.#setsInFlight > 0) return;
-        if (this.#shareOfSets.mayFollow()) {
+        if (this.#shareOfSets.waitsForNext()) {
           this.#schedulePump();
           return;
         }

@@ -14,7 +14,7 @@ const LEAST_MS = 0.1;
  * and has 0.43 this way.
  */
 export class ShareOfSets {
-  /** What is left of it. */
+  /** What is left of the share. */
   #leftMs = 0;
   /** Of the writer, up to the latest commit. */
   #spentMs = 0;
@@ -42,11 +42,11 @@ export class ShareOfSets {
   }
 
   /**
-   * Whether a transaction waits one more turn of the event loop when no set is there: clients whose events were
-   * stored just now may send the next ones. If none come, sets have no share any more.
+   * Asked in each turn of the event loop in which a transaction could begin and no set is there: whether it waits
+   * for another turn. Clients have their answers just now and may send again. If they do not, the share ends.
    */
-  mayFollow(): boolean {
-    if (this.#leftMs <= 0) return false;
+  waitsForNext(): boolean {
+    if (!this.isLeft) return false;
     if (this.#turns++ < NEXT_REQUEST_TURNS || performance.now() < this.#answeredAt + NEXT_REQUEST_MS) return true;
     this.#leftMs = 0;
     return false;
