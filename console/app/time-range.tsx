@@ -1,11 +1,5 @@
 import { X } from "lucide";
-import { Button, displayZone, formatInstant, toWallClock } from "../ui/index.ts";
-
-/** Epoch ms. */
-export interface TimeRange {
-  readonly from: number;
-  readonly to: number;
-}
+import { Button, formatRange, type TimeRange } from "../ui/index.ts";
 
 /** The range of two filters in the address; null: none, or an open one. */
 export function rangeOf({ from, to }: { readonly from: string; readonly to: string }): TimeRange | null {
@@ -21,16 +15,9 @@ export function filtersOf(from: number, to: number): { readonly from: string; re
 /** The chosen time, and a way out of it. */
 export function ChosenTime({ range, onClear }: { readonly range: TimeRange | null; readonly onClear: () => void }) {
   if (range === null) return null;
-  const zone = displayZone.value;
-  const [from, to] = [formatInstant(range.from, "date", zone), formatInstant(range.to, "date", zone)];
-  const text = from === to ? `${from} ${clock(range.from)}–${clock(range.to)}` : `${from} – ${to}`;
   return (
     <Button small icon={X} title="Any time" onClick={onClear}>
-      {text}
+      {formatRange(range)}
     </Button>
   );
-}
-
-function clock(ms: number): string {
-  return toWallClock(ms, displayZone.value).slice(11, 16);
 }

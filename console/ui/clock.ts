@@ -78,6 +78,19 @@ function formatShort(ms: number, zone = displayZone.value): string {
   return `${day.format(ms).replace(",", "")} ${clock}`;
 }
 
+/** Epoch ms. */
+export interface TimeRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** "28 Nov 2026 23:45–00:15" for less than a day, "3 Nov 2026 – 10 Nov 2026" for more. */
+export function formatRange({ from, to }: TimeRange, zone = displayZone.value): string {
+  const date = (ms: number) => formatInstant(ms, "date", zone);
+  const clock = (ms: number) => toWallClock(ms, zone).slice(11, 16);
+  return to - from < DAY_MS ? `${date(from)} ${clock(from)}–${clock(to)}` : `${date(from)} – ${date(to)}`;
+}
+
 /** "2 h 5 min left", in whole minutes; "less than 1 min left". */
 export function formatLeft(at: Instant, nowMs = Date.now()): string {
   const minutes = Math.floor((toMs(at) - nowMs) / 60_000);
@@ -90,7 +103,8 @@ const UNITS = [
   { unit: "min", ms: 60_000 },
   { unit: "s", ms: 1000 },
 ] as const;
-const RELATIVE_UP_TO_MS = 7 * 86_400_000;
+const DAY_MS = 86_400_000;
+const RELATIVE_UP_TO_MS = 7 * DAY_MS;
 
 /** "just now", "6 min ago", "in 40 s"; the date when it is more than a week away. */
 export function formatRelative(at: Instant, nowMs = Date.now()): string {

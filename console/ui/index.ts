@@ -1,7 +1,17 @@
 export { Button, type ButtonProps, IconButton, NewButton } from "./button.tsx";
 export { ChartCard } from "./chart.tsx";
 export { Checkbox, RadioGroup, Segmented, Switch } from "./choices.tsx";
-export { displayZone, formatInstant, formatLeft, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
+export {
+  displayZone,
+  formatInstant,
+  formatLeft,
+  formatRange,
+  formatRelative,
+  fromWallClock,
+  now,
+  type TimeRange,
+  toWallClock,
+} from "./clock.ts";
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { consoleModule } from "../helpers/console-module.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
@@ -194,6 +195,15 @@ test("Prism's own events are hidden until they are asked for, and are sentences"
   assert.equal(await row(page, "alert.opened").count(), 0);
   await page.getByLabel("Prism's own events").check();
   await row(page, "alert.opened").getByText("InstanceDown is firing").waitFor();
+});
+
+test("a chosen time of less than a day shows its clock times, also over midnight", async () => {
+  const { formatRange } = await consoleModule<typeof import("../../console/ui/clock.ts")>("ui/clock.ts");
+  const text = (from: string, to: string) => formatRange({ from: Date.parse(from), to: Date.parse(to) }, "UTC");
+  assert.match(text("2026-11-28T14:00Z", "2026-11-28T14:30Z"), /28.* 14:00–14:30$/);
+  assert.match(text("2026-11-28T23:45Z", "2026-11-29T00:15Z"), /28.* 23:45–00:15$/);
+  assert.match(text("2026-11-28T23:30Z", "2026-11-29T00:00Z"), /28.* 23:30–00:00$/);
+  assert.match(text("2026-11-03T00:00Z", "2026-11-10T00:00Z"), /3.* – .*10/);
 });
 
 test("a day of events by level is above the list, and chooses those of a time", async (t) => {

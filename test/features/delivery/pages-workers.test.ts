@@ -82,8 +82,11 @@ for (const { name, failure, withinMs } of [
       assert.equal(await outcomeOf(worker.fail(await one(), failure)), "200");
       pass(withinMs);
     }
+    let passedMs = 0;
     await eventually("the page says why", async () => {
-      pass(10_000);
+      // Later the incident pages again, and that page would overtake this one.
+      if (passedMs < 5 * MINUTE) pass(10_000);
+      passedMs += 10_000;
       await world.prism.parts.offers.pages.check();
       return isDeepStrictEqual(outcomes(world), [{ outcome: "failed", lastError: failure.error }]);
     });
