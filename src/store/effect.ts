@@ -32,8 +32,8 @@ interface EffectData {
   "answers-changed": { readonly of: "tasks" | "profile"; readonly userId: string };
   /** Rules that are new, changed or deleted. */
   "rules-changed": { readonly ruleIds: readonly string[] };
-  /** Events that a transaction appended to the log, undecided. */
-  "events-appended": { readonly events: readonly EventsTable[] };
+  /** Events that a transaction appended to the log, with the receiver that notifies of each when no rule takes it. */
+  "events-appended": { readonly events: readonly AppendedEvent[] };
   /** Events that a transaction removed, with the bytes of their payloads. */
   "events-removed": {
     readonly projectId: string;
@@ -130,6 +130,9 @@ interface EffectData {
   /** An event of the bus. */
   announced: { readonly event: string; readonly data: unknown };
 }
+
+/** An event of a transaction, as its row was written. */
+export type AppendedEvent = EventsTable & { readonly receiverId: string | null };
 
 /** A waiting page, as memory keeps it. */
 export type OpenPageFacts = Pick<

@@ -9,8 +9,8 @@ import type { Clock, EpochMs } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { ConsumeOptions, EventInput, StoredEvent } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";
-import { addEffect, insertLater, nextEventSeq, type Trx } from "../../store/database.ts";
-import type { NotifiedRecipient } from "../../store/effect.ts";
+import { addEffect, insertLater, later, nextEventSeq, type Trx } from "../../store/database.ts";
+import type { AppendedEvent, NotifiedRecipient } from "../../store/effect.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { type Announcer, eventJson } from "../notifications/index.ts";
 import { IncomingEvent, type RuleEvent } from "../rules/index.ts";
@@ -263,8 +263,8 @@ export function appendOwnEvents(
 }
 
 /**
- * Appends events to the log as part of a transaction. After the commit they are published, and the
- * backlog decides them by the rules.
+ * Appends events to the log as part of a transaction. The rules decide them in its commit if they can
+ * ({@link Backlog.sealWithin}), otherwise in a set after it. After the commit they are published.
  * @param source of those that name none. @returns their ids
  */
 export async function appendEvents(
@@ -273,30 +273,35 @@ export async function appendEvents(
   { source, now }: { readonly source: string; readonly now: EpochMs },
 ): Promise<string[]> {
   if (events.length === 0) return [];
-  const rows = events.map((event): EventsTable => {
-    const { id = uuidv7(), projectId, type, level, payload, correlationId = null } = event;
-    const at = { occurredAt: event.occurredAt ?? now, receivedAt: now, processedAt: null };
-    return {
+  const rows: AppendedEvent[] = [];
+  for (const { id = uuidv7(), projectId, type, level, payload, receiverId = null, ...rest } of events) {
+    const row = {
       seq: nextEventSeq(trx),
       id,
       projectId,
       type,
       level,
-      source: event.source ?? source,
+      source: rest.source ?? source,
       payload: JSON.stringify(payload),
       dedupeKey: null,
-      ...at,
-      correlationId,
+      occurredAt: rest.occurredAt ?? now,
+      receivedAt: now,
+      processedAt: null,
+      correlationId: rest.correlationId ?? null,
+      receiverId,
     };
-  });
-  for (const [at, row] of rows.entries()) {
-    insertLater(trx, "events", row);
-    const receiverId = events[at]?.receiverId;
-    if (receiverId !== undefined) insertLater(trx, "receiver_events", { eventSeq: row.seq, receiverId });
+    const { seq, occurredAt, correlationId } = row;
+    later(trx, APPEND_SQL, [seq, id, projectId, type, level, row.source, row.payload, occurredAt, now, correlationId]);
+    if (receiverId !== null) insertLater(trx, "receiver_events", { eventSeq: row.seq, receiverId });
+    rows.push(row);
   }
   addEffect(trx, { type: "events-appended", events: rows });
   return rows.map(({ id }) => id);
 }
+
+const APPEND_SQL = `insert into events
+  (seq, id, projectId, type, level, source, payload, occurredAt, receivedAt, correlationId)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 /** An event created inside the process. @see EventInput */
 export interface InternalEvent extends Omit<EventInput, "payload" | "level"> {

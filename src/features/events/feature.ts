@@ -6,7 +6,6 @@ import { doc, object, pageOf } from "../../http/api/shapes.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
-import { storedEvent } from "../rules/index.ts";
 import { IngestService, trialEvent } from "./bus.ts";
 import { cloudEventsConsent } from "./consent.ts";
 import { eventFindings } from "./findings.ts";
@@ -48,6 +47,7 @@ export const eventsFeature = feature("events", {
     const { config, clock, committer, announcer, projects } = context;
     const backlog = new Backlog(context);
     committer.whenEpochFails(() => backlog.reset());
+    committer.decideWithin = (transactions) => backlog.sealWithin(transactions);
     announcer.onEvents((events) => projects.storage.stored(events));
     const pipeline = new EventPipeline({ ...context, backlog });
     return {
@@ -59,10 +59,7 @@ export const eventsFeature = feature("events", {
     };
   },
   effects: ({ backlog, announcer, events: bus }) => ({
-    "events-appended"({ events }) {
-      backlog.appended();
-      announcer.events(events.map(storedEvent));
-    },
+    "events-appended": ({ events }) => announcer.events(backlog.appended(events)),
     "rights-changed"(change) {
       if (change.of === "user") bus.emit("user:rights-changed", { userId: change.userId });
     },

@@ -2,86 +2,15 @@ import { AsyncResource } from "node:async_hooks";
 import { currentCaller } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
+import type { Effect } from "../effect.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
+import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";
 import { NO_EVENTS } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
 import { ShareOfSets } from "./share-of-sets.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
-
-/** Limit of transactions in one commit, so that the first ones do not wait for long. */
-const MAX_MEMBERS = 64;
-export const MAX_OPEN_MS = 15;
-
-interface Ended {
-  readonly afterCommit: () => void;
-  readonly onDisk: DeferredPromise<void>;
-}
-
-/**
- * Transactions that run one after the other and share one commit. Each has exclusive use of the
- * writer while it runs, then waits until the shared commit is on disk. A failed one rolls back only
- * its own writes.
- */
-export class CommitGroup {
-  readonly #openedAt = performance.now();
-  readonly #sharesCommit: boolean;
-  #granted = 0;
-  #ended: Ended[] = [];
-  /** The answers of the writer to the ends of the transactions. */
-  readonly #answers: Promise<unknown>[] = [];
-  /** The writer has an open transaction for the group. */
-  hasTransaction = false;
-
-  /** @param sharesCommit false limits the group to one transaction */
-  constructor(sharesCommit: boolean) {
-    this.#sharesCommit = sharesCommit;
-  }
-
-  get openMs(): number {
-    return performance.now() - this.#openedAt;
-  }
-
-  /** Whether another transaction may join. @param maxOpenMs time after which none does */
-  hasRoom(maxOpenMs: number): boolean {
-    return this.#sharesCommit && this.#granted < MAX_MEMBERS && this.openMs < maxOpenMs;
-  }
-
-  granted(): void {
-    this.#granted++;
-  }
-
-  /**
-   * The running transaction has sent everything. Resolves when it is on disk.
-   * @param afterCommit called then, in the order of the calls
-   * @param answer rejects when the writer has rolled back this transaction alone
-   */
-  ended(afterCommit: () => void, answer: Promise<unknown>): Promise<void> {
-    const member: Ended = { afterCommit, onDisk: deferred<void>() };
-    this.#ended.push(member);
-    const taken = answer.catch((error: unknown) => {
-      this.#ended = this.#ended.filter((each) => each !== member);
-      member.onDisk.reject(error);
-    });
-    this.#answers.push(taken);
-    return member.onDisk.promise;
-  }
-
-  /** To be called when the writer has answered the commit, so that it has answered all before it. */
-  async committed(): Promise<void> {
-    await Promise.all(this.#answers);
-    this.hasTransaction = false;
-    const ended = this.#ended.splice(0);
-    for (const { afterCommit } of ended) afterCommit();
-    for (const { onDisk } of ended) onDisk.resolve();
-  }
-
-  failed(error: unknown): void {
-    this.hasTransaction = false;
-    for (const { onDisk } of this.#ended.splice(0)) onDisk.reject(error);
-  }
-}
 
 /** Result of a source that is granted a slot; the committer adds the rest. */
 export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;
@@ -103,6 +32,13 @@ export interface SetSource {
   /** Called instead of {@link seal} when the committer closes first. */
   dropped?(error: PrismError): void;
 }
+
+/**
+ * Decides what the transactions of a commit have stored, for a set that is written with them. Nothing
+ * else is in flight then.
+ * @param transactions the effects of each, in their order. @returns null to leave it to a later set
+ */
+export type DecideWithin = (transactions: readonly (readonly Effect[])[]) => SealedSet | null;
 
 /** Called after a set is on disk, with its duration and its number of events. */
 export type OnCommit = (durationMs: number, events: number) => void;
@@ -171,6 +107,8 @@ export class Committer {
   };
   #idle: (() => void)[] = [];
   #isClosed = false;
+  /** Absent: nothing is decided in the commits of transactions. */
+  decideWithin: DecideWithin | null = null;
 
   constructor(port: WriterPort, sequences: Sequences, onCommit: OnCommit, maxOpenMs = MAX_OPEN_MS) {
     this.#maxOpenMs = maxOpenMs;
@@ -268,13 +206,50 @@ export class Committer {
     }
   }
 
+  /**
+   * Makes the commit of a group, with what is decided about the rows of its transactions.
+   * @param last effects of its last transaction, if that ends with the commit
+   * @param send sends the commit, after the numbers for the set were drawn; answers with the outcome of the set
+   * @returns to be called when the effects are applied
+   */
+  async commitWith(
+    group: CommitGroup,
+    last: readonly Effect[] | null,
+    send: (set: WriteSet | undefined) => Promise<unknown>,
+  ): Promise<() => void> {
+    const decide = (): SealedSet | null =>
+      this.decideWithin?.(last === null ? group.effects : [...group.effects, last]) ?? null;
+    const sealed = this.#context.runInAsyncScope(decide);
+    if (sealed === null) {
+      await send(undefined);
+      return () => undefined;
+    }
+    const settle = (outcome: CommitOutcome): void =>
+      this.#context.runInAsyncScope(() => {
+        sealed.settle(outcome);
+        // Memory is ahead of the tables by this set, and nothing else is in flight.
+        if (!outcome.ok) this.#nextEpoch();
+      });
+    try {
+      const outcome = await send({ ...sealed.content, epoch: this.#epoch, delivered: [], sequenceEnds: [] });
+      return () => settle(outcome as CommitOutcome);
+    } catch (error) {
+      settle({ ok: false, failure: failureOf(error), superseded: true, message: String(error) });
+      throw error;
+    }
+  }
+
   /** The last transaction could not commit the group, which was rolled back. */
   async #commitGroup(group: CommitGroup): Promise<void> {
-    const sequenceEnds = this.sequences.unstoredEnds();
     try {
-      await this.#port.commit({ statements: [], audit: [], sequenceEnds, effects: [] });
+      const settle = await this.commitWith(group, null, async (set) => {
+        const sequenceEnds = this.sequences.unstoredEnds();
+        const outcome = await this.#port.commit({ statements: [], audit: [], sequenceEnds, effects: [] }, set);
+        this.sequences.stored(sequenceEnds);
+        return outcome;
+      });
       this.record.committed();
-      this.sequences.stored(sequenceEnds);
+      void group.ended([], settle, Promise.resolve());
       await group.committed();
     } catch (error) {
       this.record.failed(failureOf(error));

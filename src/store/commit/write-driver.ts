@@ -16,7 +16,8 @@ import type { Effect } from "../effect.ts";
 import type { Schema } from "../schema.ts";
 import type { BoundStatement, QueryRows, StatementCache } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
-import type { CommitGroup, Committer } from "./committer.ts";
+import type { CommitGroup } from "./commit-group.ts";
+import type { Committer } from "./committer.ts";
 import type { Sequences } from "./sequences.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort, WriterRequest } from "./writers.ts";
@@ -283,29 +284,41 @@ class WriteConnection implements DatabaseConnection {
     this.#end();
     const { committer } = this.#parts;
     const { audit, effects } = this.#scope;
-    const sequenceEnds = committer.sequences.unstoredEnds();
-    const adds = statements.length + audit.length + sequenceEnds.length;
+    const adds = statements.length + audit.length + committer.sequences.unstoredEnds().length;
     if (adds === 0 && this.#begun === null && !this.#group.hasTransaction) {
       this.#hasEnded = true;
       for (const effect of effects) this.#apply(effect);
       return;
     }
-    const end = { statements, audit, sequenceEnds, effects };
-    const afterCommit = (): void => {
-      committer.sequences.stored(sequenceEnds);
+    const applyAll = (): void => {
       for (const effect of effects) this.#apply(effect);
     };
     if (committer.isLastOfCommit) {
-      await this.#ask({ op: "commit", end });
+      const settle = await committer.commitWith(this.#group, effects, async (set) => {
+        const sequenceEnds = committer.sequences.unstoredEnds();
+        const outcome = await this.#ask({ op: "commit", end: { statements, audit, sequenceEnds, effects }, set });
+        committer.sequences.stored(sequenceEnds);
+        return outcome;
+      });
       this.#hasEnded = true;
-      void this.#group.ended(afterCommit, Promise.resolve());
+      const afterCommit = (): void => {
+        applyAll();
+        settle();
+      };
+      void this.#group.ended(effects, afterCommit, Promise.resolve());
       committer.record.committed();
       await this.#group.committed();
       return;
     }
     this.#hasEnded = true;
     const isFirst = this.#begun?.isFirst ?? !this.#group.hasTransaction;
-    const onDisk = this.#group.ended(afterCommit, this.#ask({ op: "endPart", end, isFirst }));
+    const sequenceEnds = committer.sequences.unstoredEnds();
+    const afterCommit = (): void => {
+      committer.sequences.stored(sequenceEnds);
+      applyAll();
+    };
+    const end = { statements, audit, sequenceEnds, effects };
+    const onDisk = this.#group.ended(effects, afterCommit, this.#ask({ op: "endPart", end, isFirst }));
     this.release();
     await onDisk;
   }

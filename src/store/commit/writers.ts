@@ -17,12 +17,13 @@ export interface TransactionEnd extends TransactionRows {
  *
  * `queries` runs several statements, up to the first that fails. `beginPart` starts a part of the
  * transaction that can be rolled back alone; `endPart` keeps what was written since then for the commit,
- * and rolls it back if it fails. `together` runs several requests up to the first that fails, and answers
- * with the result of the last.
+ * and rolls it back if it fails. `commit` answers with the outcome of its set, which is decided about what
+ * its transactions have stored: if SQL refuses the set, they are committed without it. `together` runs
+ * several requests up to the first that fails, and answers with the result of the last.
  */
 export type WriterRequest =
   | { readonly op: "queries"; readonly statements: readonly BoundStatement[] }
-  | { readonly op: "commit"; readonly end: TransactionEnd }
+  | { readonly op: "commit"; readonly end: TransactionEnd; readonly set?: WriteSet | undefined }
   | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
   | { readonly op: "together"; readonly requests: readonly WriterRequest[] }
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "collect" | "close" };
@@ -51,8 +52,9 @@ export abstract class WriterPort {
   /** Lets the process exit although the writer was not closed. */
   abstract unref(): void;
 
-  async commit(end: TransactionEnd): Promise<void> {
-    await this.ask({ op: "commit", end });
+  /** @returns the outcome of the set */
+  commit(end: TransactionEnd, set?: WriteSet): Promise<unknown> {
+    return this.ask({ op: "commit", end, set });
   }
 
   async rollback(): Promise<void> {
@@ -73,7 +75,7 @@ export abstract class WriterPort {
   }
 }
 
-type Answer = QueryRows[] | undefined;
+type Answer = QueryRows[] | CommitOutcome | undefined;
 
 /** Requests that are no part of a commit: their time is not measured. */
 export function isUnmeasured({ op }: { readonly op: string }): boolean {
@@ -87,7 +89,7 @@ export function perform(connection: WritingConnection, request: WriterRequest): 
     case "queries":
       return connection.queries(request.statements);
     case "commit":
-      return connection.commit(request.end) as undefined;
+      return connection.commit(request.end, request.set);
     case "endPart":
       return connection.endPart(request.end, request.isFirst) as undefined;
     default:

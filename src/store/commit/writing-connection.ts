@@ -31,6 +31,11 @@ export class WritingConnection {
   readonly #beginPart;
   readonly #endPart;
   readonly #rollbackToPart;
+  readonly #beginSet;
+  readonly #endSet;
+  readonly #rollbackToSet;
+  /** A part of the transaction was rolled back although the committer takes it for kept. */
+  #hasLostPart = false;
   /** Why SQLite rolled the transaction back by itself; null when it did not. */
   #rolledBackBy: unknown = null;
   #failedEpoch = -1;
@@ -51,6 +56,9 @@ export class WritingConnection {
     this.#beginPart = connection.prepare("savepoint part");
     this.#endPart = connection.prepare("release part");
     this.#rollbackToPart = connection.prepare("rollback to part");
+    this.#beginSet = connection.prepare("savepoint decided");
+    this.#endSet = connection.prepare("release decided");
+    this.#rollbackToSet = connection.prepare("rollback to decided");
   }
 
   /**
@@ -96,6 +104,7 @@ export class WritingConnection {
 
   begin(): void {
     this.#rolledBackBy = null;
+    this.#hasLostPart = false;
     this.#explained(() => this.#begin.run());
   }
 
@@ -110,10 +119,17 @@ export class WritingConnection {
     return statements.map(({ sql, parameters }) => this.query(sql, parameters));
   }
 
-  /** @throws SchemaRefused if the transaction changed the schema in a way that restores refuse */
-  commit(end: TransactionRows & { readonly statements: readonly BoundStatement[] }): void {
+  /**
+   * @param set what was decided about the rows of the transaction. @returns its outcome
+   * @throws SchemaRefused if the transaction changed the schema in a way that restores refuse
+   */
+  commit(
+    end: TransactionRows & { readonly statements: readonly BoundStatement[] },
+    set?: WriteSet,
+  ): CommitOutcome | undefined {
     this.#requireTransaction();
     this.queries(end.statements);
+    const outcome = set && this.#explained(() => this.#applyWithin(set));
     const version = this.#schemaVersionNow.get() ?? 0;
     if (version !== this.#schemaVersion) this.#checkSchema();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
@@ -121,6 +137,25 @@ export class WritingConnection {
     this.beforeCommit();
     this.#explained(() => this.#commit.run());
     this.#schemaVersion = version;
+    return outcome;
+  }
+
+  /** Writes a set in the open transaction, which is kept without it if SQL refuses the set. */
+  #applyWithin(set: WriteSet): CommitOutcome {
+    const refused = { ok: false, superseded: false } as const;
+    if (this.#hasLostPart) return { ...refused, failure: "internal", message: "a transaction before it was refused" };
+    if (this.#limit?.isReached()) return { ...refused, failure: "limit", message: limitReached().message };
+    this.#beginSet.run();
+    try {
+      const written = this.#applier.apply(set);
+      this.#endSet.run();
+      return { ok: true, ...written };
+    } catch (error) {
+      if (!this.#connection.inTransaction) throw error;
+      this.#rollbackToSet.run();
+      this.#endSet.run();
+      return { ...refused, failure: failureOf(error), message: error instanceof Error ? error.message : String(error) };
+    }
   }
 
   /** The rows of a transaction are written, and the commit is next. */
@@ -160,6 +195,7 @@ export class WritingConnection {
       this.#audit.append(end.audit);
       if (!isFirst) this.#endPart.run();
     } catch (error) {
+      this.#hasLostPart = true;
       if (this.#connection.inTransaction) this.#takeBackPart(isFirst);
       else this.#rolledBackBy ??= error;
       throw error;

@@ -99,10 +99,14 @@ export class IngestLimit {
 
   /** From now on the file grows to the limit of ingest only. @returns false when it is reached. */
   enter(): boolean {
-    if (this.#usage.usedBytes() >= this.#limitBytes) return false;
+    if (this.isReached()) return false;
     limitPages(this.#connection, this.#limitBytes);
     this.isOn = true;
     return true;
+  }
+
+  isReached(): boolean {
+    return this.#usage.usedBytes() >= this.#limitBytes;
   }
 
   leave(): void {

@@ -8,8 +8,8 @@ import {
   RULE_ENGINE,
   type SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { NotifiedRecipient } from "../../../store/effect.ts";
-import type { DecisionOutcome, EventsTable, Flag } from "../../../store/schema.ts";
+import type { AppendedEvent, Effect, EffectType, NotifiedRecipient } from "../../../store/effect.ts";
+import type { DecisionOutcome, Flag } from "../../../store/schema.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import {
   Budget,
@@ -26,8 +26,6 @@ import {
 export type BacklogParts = Uses<
   "committer" | "reader" | "decider" | "announcer" | "clock" | "pipelineMetrics" | "log" | "runner"
 >;
-
-type DecidableRow = EventsTable & { readonly receiverId: string | null };
 
 const RECEIVER = "(select r.receiverId from receiver_events r where r.eventSeq = events.seq) as receiverId";
 
@@ -67,6 +65,33 @@ interface Page {
   readonly budget: Budget;
 }
 
+/** Effects that change nothing that rules decide by, in memory or in tables. */
+const DECIDES_NOTHING: ReadonlySet<EffectType> = new Set([
+  ...(["events-appended", "texts-changed", "forwards-changed", "entry", "notified", "jobs-added"] as const),
+  ...(["delivery-outcome", "turn-ended", "heartbeats-changed", "ntfy-scheduled"] as const),
+]);
+
+/**
+ * The events that the transactions of a commit have appended. @returns null if one may have changed what
+ * rules decide by: one that appends none is of another kind
+ */
+function appendedBy(transactions: readonly (readonly Effect[])[]): AppendedEvent[] | null {
+  const all: AppendedEvent[] = [];
+  for (const effects of transactions) {
+    const before = all.length;
+    for (const effect of effects) {
+      if (effect.type === "events-appended") all.push(...effect.events);
+      else if (!DECIDES_NOTHING.has(effect.type)) return null;
+    }
+    if (all.length === before) return null;
+  }
+  return all;
+}
+
+function newPage(stats: RuleStats, now: number, outcome: Outcome): Page {
+  return { stats, now, outcome, processed: [], budget: new Budget(false) };
+}
+
 /** The effects of a set and their notified recipients. */
 class Outcome {
   readonly effects: Effects[] = [];
@@ -80,7 +105,8 @@ class Outcome {
 
 /**
  * Step 5: the consumer `rule-engine`. It decides events that were stored undecided, in `seq` order,
- * from committed rows only, in sets of its own. It relies on the partial index of
+ * from committed rows only, in sets of its own; those of transactions with their commit, if nothing else
+ * of it changes what rules decide by and all events before are decided. It relies on the partial index of
  * unprocessed events without an open failure, not on a cursor; memory only records which of them
  * are in flight. While it is behind, ingest leaves all deciding to it, so the order holds.
  */
@@ -100,17 +126,19 @@ export class Backlog implements SetSource {
   #retries: Retry[] = [];
   /** A slice of the oldest event is in flight: the tables do not have its remaining rules yet. */
   #isSlicing = false;
+  /** Events of transactions whose commit has their set. */
+  readonly #within = new Map<number, IncomingEvent>();
 
   constructor(parts: BacklogParts) {
     this.#parts = parts;
     this.#log = parts.log.namespace("rules");
-    this.#unprocessed = parts.reader.prepare<[number], DecidableRow>(
+    this.#unprocessed = parts.reader.prepare<[number], AppendedEvent>(
       `select *, ${RECEIVER} from events where processedAt is null and seq > ? and not exists
        (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
          and f.resolvedAt is null)
        order by seq`,
     );
-    this.#one = parts.reader.prepare<[number], DecidableRow & { hasFailed: Flag }>(
+    this.#one = parts.reader.prepare<[number], AppendedEvent & { hasFailed: Flag }>(
       `select *, ${RECEIVER}, exists (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
        and f.resolvedAt is null) as hasFailed from events where seq = ?`,
     );
@@ -160,11 +188,14 @@ export class Backlog implements SetSource {
     return count.get()?.n ?? 0;
   }
 
-  /** A transaction has stored undecided events. */
-  appended(): void {
+  /** A transaction has stored events. @returns them as they were decided, if their commit did so */
+  appended(rows: readonly AppendedEvent[]): IncomingEvent[] {
+    const events = rows.map((row) => this.#within.get(row.seq) ?? storedEvent(row));
+    if (events.every(({ seq }) => this.#within.has(seq) && seq <= this.#sealedUpTo)) return events;
     this.#isBehind = true;
     // Before ingest's, which then decides its own events.
     this.#parts.committer.wantSet(this, true);
+    return events;
   }
 
   /** An ingest set with undecided events was sealed. */
@@ -206,11 +237,16 @@ export class Backlog implements SetSource {
     const outcome = new Outcome();
     const tried = this.#decideRetries(stats, now, outcome);
     const wasSlicing = this.#isSlicing;
-    const processed = wasSlicing ? [] : this.#decidePage(stats, now, outcome);
-    if (outcome.effects.length === 0 && processed.length === 0) return null;
+    const page = newPage(stats, now, outcome);
+    if (!wasSlicing) this.#decidePage(page);
+    if (outcome.effects.length === 0 && page.processed.length === 0) return null;
+    return this.#setOf(page, tried, startedAt, !wasSlicing && this.#isSlicing);
+  }
+
+  #setOf(page: Page, tried: readonly TriedAgain[], startedAt: number, isPartial: boolean): SealedSet {
+    const { stats, now, outcome, processed } = page;
     this.#parts.pipelineMetrics.deciding(startedAt);
     const suppression = this.#parts.decider.takeSuppression();
-    const isPartial = !wasSlicing && this.#isSlicing;
     return {
       content: {
         ...emptyContent(),
@@ -220,6 +256,33 @@ export class Backlog implements SetSource {
         suppression,
       },
       settle: (committed) => this.#settle(committed, outcome, { stats, suppression, tried, isPartial }),
+    };
+  }
+
+  /** Decides the events of transactions for their commit. @returns null if a set after it must */
+  sealWithin(transactions: readonly (readonly Effect[])[]): SealedSet | null {
+    // Older events come first.
+    if (this.#isBehind) return null;
+    const rows = appendedBy(transactions);
+    if (rows === null || rows.length === 0) return null;
+    const now = this.#parts.clock.now();
+    const startedAt = performance.now();
+    const page = newPage(new RuleStats(), now, new Outcome());
+    for (const row of rows) {
+      if (page.budget.isSpent()) break;
+      const event = storedEvent(row);
+      this.#within.set(event.seq, event);
+      this.#isSlicing = this.#decideNext(event, null, page);
+      if (this.#isSlicing) break;
+      this.#sealedUpTo = event.seq;
+    }
+    const set = this.#setOf(page, [], startedAt, this.#isSlicing);
+    return {
+      content: set.content,
+      settle: (committed) => {
+        this.#within.clear();
+        set.settle(committed);
+      },
     };
   }
 
@@ -275,18 +338,16 @@ export class Backlog implements SetSource {
     return outcomes.size > 0 || askedTo ? { outcomes, isLate: false, askedTo } : null;
   }
 
-  /** @returns the seqs of events that no rule matched. */
-  #decidePage(stats: RuleStats, now: number, outcome: Outcome): number[] {
-    if (!this.#isBehind) return [];
+  #decidePage(page: Page): void {
+    if (!this.#isBehind) return;
     const { committer } = this.#parts;
-    const page: Page = { stats, now, outcome, processed: [], budget: new Budget(false) };
     let events = 0;
     let bytes = 0;
     for (const row of this.#unprocessed.iterate(this.#sealedUpTo)) {
       if (page.budget.isSpent() || events === PAGE_EVENTS || bytes > PAGE_BYTES) {
         committer.wantSet(this);
         this.#setEnding(false);
-        return page.processed;
+        return;
       }
       events++;
       bytes += row.payload.length;
@@ -295,7 +356,7 @@ export class Backlog implements SetSource {
       if (isPartial) {
         this.#isSlicing = true;
         this.#setEnding(false);
-        return page.processed;
+        return;
       }
       this.#sealedUpTo = row.seq;
     }
@@ -303,7 +364,6 @@ export class Backlog implements SetSource {
     // undecided events in flight.
     if (this.#setsStoring === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
-    return page.processed;
   }
 
   /** @returns whether rules of the event remain for the next set. */
@@ -319,6 +379,7 @@ export class Backlog implements SetSource {
     }
     const { effects, notified, askedTo = null } = decision ?? {};
     const isPartial = askedTo !== null;
+    event.processedAt = isPartial ? null : now;
     if (effects) {
       outcome.add({ ...effects, processedAt: isPartial ? null : now }, notified);
       budget.spend(effects);

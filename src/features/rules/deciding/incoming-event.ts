@@ -79,10 +79,17 @@ export class IncomingEvent implements RuleEvent {
 /** Restores an event from its row. */
 export function storedEvent(row: EventsTable & { readonly receiverId?: string | null }): IncomingEvent {
   const event = new IncomingEvent({
-    ...row,
+    id: row.id,
     isGivenId: false,
+    projectId: row.projectId,
+    type: row.type,
+    level: row.level,
+    source: row.source,
     payloadText: row.payload,
     payloadBytes: Buffer.byteLength(row.payload),
+    dedupeKey: row.dedupeKey,
+    occurredAt: row.occurredAt,
+    receivedAt: row.receivedAt,
     givenCorrelationId: row.correlationId,
   });
   event.seq = row.seq;
