@@ -13,7 +13,7 @@ import type { ForwardState, NewForward } from "../forward/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf, withInput } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
-import { type RequestLogEntry, writeLogEntry } from "./request-log.ts";
+import { pruneLog, type RequestLogEntry, writeLogEntry } from "./request-log.ts";
 
 export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing" | "forwarding"> {
   readonly incidents: Pick<Incidents, "acknowledge">;
@@ -67,7 +67,7 @@ export async function storeRequest(
   const plan = within(storage, projectId, wanted, accepted.sender);
   const isShort = storage.roomForAlert(projectId, accepted.sender) !== "whole";
   const storing = { context, receiver, plan, accepted, isShort, caller: currentCaller() };
-  if (!isJoinable(accepted)) return db.writeSharedIfPossible((trx, shares) => storeOne(trx, storing, shares));
+  if (!isJoinable(accepted)) return db.writeSharedIfPossible((trx, shares) => storeAlone(trx, storing, shares));
   return queueOf(context).add(storing);
 }
 
@@ -98,9 +98,13 @@ function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored> {
           if (one === null) break;
           stored.push(one);
         }
+        pruneLog(
+          trx,
+          all.slice(0, stored.length).map(({ receiver }) => receiver.row.id),
+        );
         return stored;
       },
-      storeAlone: (trx, one) => runAs(one.caller, () => storeOne(trx, one, false)),
+      storeAlone: (trx, one) => runAs(one.caller, () => storeAlone(trx, one, false)),
     });
     queues.set(db, queue);
   }
@@ -118,6 +122,12 @@ function isOfOne(error: unknown): boolean {
 function unlessAlone(error: unknown): null {
   if (error instanceof MustCommitAlone) return null;
   throw error;
+}
+
+async function storeAlone(trx: Trx, one: Storing, sharesCommit: boolean): Promise<Stored> {
+  const stored = await storeOne(trx, one, sharesCommit);
+  pruneLog(trx, [one.receiver.row.id]);
+  return stored;
 }
 
 async function storeOne(

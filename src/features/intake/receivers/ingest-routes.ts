@@ -19,7 +19,7 @@ import type { RawRequest } from "./read-request.ts";
 import { MAX_BODY_BYTES, type ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
-import { logEntryOf, writeLogEntry } from "./request-log.ts";
+import { logEntryOf, pruneLog, writeLogEntry } from "./request-log.ts";
 import { confirmSubscription, type FetchText } from "./sns.ts";
 import { forwardOf, verifyRequest } from "./verify.ts";
 
@@ -272,7 +272,10 @@ class ReceiverRequests {
     const { projectId } = row;
     const isShort = storage.roomForAlert(projectId, isUnsigned(error) ? "unproven" : senderOf(receiver)) !== "whole";
     await db.write(
-      async (trx) => writeLogEntry(trx, { ...entry, result: "refused", outcome }, { projectId, isShort }),
+      async (trx) => {
+        writeLogEntry(trx, { ...entry, result: "refused", outcome }, { projectId, isShort });
+        pruneLog(trx, [row.id]);
+      },
       {
         sharesCommit: true,
       },

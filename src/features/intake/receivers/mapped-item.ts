@@ -16,7 +16,7 @@ export interface MappedItem {
   readonly output: ReceiverOutput;
   readonly status: ItemStatus;
   /** Resolved, and does not notify if nothing fires: the sender reports each success. */
-  readonly isRoutine?: true;
+  readonly isRoutine: boolean;
   /** null: `<preset>.<status>` */
   readonly type: string | null;
   /** null: the mapping has none. */
@@ -49,6 +49,8 @@ interface MappedValues {
   readonly annotations: readonly (readonly [string, unknown])[];
   readonly payload: unknown;
   readonly content: unknown;
+  /** What was left out before. */
+  readonly problems: readonly string[];
 }
 
 const MAX_TITLE = 250;
@@ -63,17 +65,21 @@ const MAX_ANNOTATIONS = 32;
 const MAX_ANNOTATION_TEXT = 32_768;
 
 /** Checks and limits the values of a mapping: too long ones are cut, wrong ones left out. */
-export function checkedItem({ output, fields, labels, annotations, payload, content }: MappedValues, now: number) {
+export function checkedItem(
+  { output, fields, labels, annotations, payload, content, problems }: MappedValues,
+  now: number,
+): MappedItem {
   const text = (name: string, length: number) => limitedText(fields[name], length);
   const word = (name: string) => limitedText(fields[name], MAX_NAME);
   // A payload is charged as a text: it is measured when it is stored.
   if (isObject(payload)) jsonOf(payload);
-  const status = knownStatus(word("status") ?? "event") ?? "event";
+  const state = word("status");
+  const status = knownStatus(state ?? "event") ?? "event";
   const title = oneLine(limitedText(fields["title"], MAX_TITLE, withoutMarkup));
-  const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
+  const item = {
     output,
     status,
-    ...(word("status") === ROUTINE && { isRoutine: true as const }),
+    isRoutine: state === ROUTINE,
     type: oneLine(text("type", MAX_NAME)),
     level: levelOf(word("level")),
     // An event has no other state than that of its title.
@@ -85,36 +91,39 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
     endsAt: instantOf(fields["endsAt"]),
     link: linkOf(limitedText(fields["link"], MAX_URL + 1)),
     source: oneLine(text("source", MAX_NAME)),
-    labels: recordOf(labels, { entries: MAX_LABELS, text: MAX_LABEL, all: MAX_LABEL_TEXT }),
-    annotations: recordOf(annotations, { entries: MAX_ANNOTATIONS, text: MAX_MESSAGE, all: MAX_ANNOTATION_TEXT }),
+    labels: recordOf(labels, LABELS),
+    annotations: recordOf(annotations, ANNOTATIONS),
     payload: isObject(payload) ? payload : null,
     content,
+    isUnmapped: false,
+    problems,
   };
   // A key without a state names something and says nothing of it.
   const isNamed = item.key !== null && item.status !== "event";
-  const isUnmapped = !isNamed && [item.title, item.message, item.payload].every((each) => each === null);
-  const problems = isUnmapped ? [item.key === null ? NOTHING_FOUND : ONLY_A_KEY] : problemsOf(item, fields);
-  return { ...item, time: notLaterThan(item.time, now), isUnmapped, problems };
+  item.isUnmapped = !isNamed && item.title === null && item.message === null && item.payload === null;
+  const found = item.isUnmapped ? [item.key === null ? NOTHING_FOUND : ONLY_A_KEY] : problemsOf(item, fields);
+  if (found.length > 0) item.problems = [...problems, ...found];
+  item.time = notLaterThan(item.time, now);
+  return item;
 }
 
 const NOTHING_FOUND = "title, message, key and payload have no value";
 const ONLY_A_KEY = "title, message and payload have no value";
-const WANTED = {
-  level: "no level",
-  time: "no time",
-  startsAt: "no time",
-  endsAt: "no time",
-  link: "no http or https URL",
-} as const;
+const WANTED = [
+  ["level", "no level"],
+  ["time", "no time"],
+  ["startsAt", "no time"],
+  ["endsAt", "no time"],
+  ["link", "no http or https URL"],
+] as const;
 const MAX_QUOTED = 60;
 
-function problemsOf(item: Omit<MappedItem, "isUnmapped" | "problems">, fields: MappedValues["fields"]): string[] {
+function problemsOf(item: MappedItem, fields: MappedValues["fields"]): string[] {
   const problems: string[] = [];
   const given = (name: string) => limitedText(fields[name], MAX_QUOTED);
   const add = (name: string, text: string | null, why: string) =>
     text !== null && problems.push(`${name}: ${JSON.stringify(text)} is ${why}`);
-  for (const [name, why] of Object.entries(WANTED) as [keyof typeof WANTED, string][])
-    if (item[name] === null) add(name, given(name), why);
+  for (const [name, why] of WANTED) if (item[name] === null) add(name, given(name), why);
   const status = given("status");
   if (status !== null && knownStatus(status) === undefined)
     add("status", status, "not firing, resolved, acknowledged or event");
@@ -174,6 +183,18 @@ export function jsonLength(value: unknown): number {
   return (serialised.get(value) ?? JSON.stringify(value)).length;
 }
 
+const written = new WeakMap<object, string>();
+
+/** The JSON of a request's body, written once: for its event's limit and for the log. It is not charged. */
+export function textOnce(value: object): string {
+  let text = serialised.get(value) ?? written.get(value);
+  if (text === undefined) {
+    text = JSON.stringify(value);
+    written.set(value, text);
+  }
+  return text;
+}
+
 const fitting = new WeakMap<object, boolean>();
 /** Limit of the content of an event, which the rules read again. */
 const MAX_CONTENT = 131_072;
@@ -184,9 +205,11 @@ export function fitsEvent(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return jsonLength(value) <= MAX_CONTENT;
   const known = fitting.get(value);
   if (known !== undefined) return known;
-  const text = serialised.get(value) ?? JSON.stringify(value);
+  const text = textOnce(value);
+  // Each member takes a character at least.
   const fits =
-    text.length <= MAX_CONTENT && scanJson(text, MAX_DEPTH, MAX_CONTENT_MEMBERS).members <= MAX_CONTENT_MEMBERS;
+    text.length <= MAX_CONTENT_MEMBERS ||
+    (text.length <= MAX_CONTENT && scanJson(text, MAX_DEPTH, MAX_CONTENT_MEMBERS).members <= MAX_CONTENT_MEMBERS);
   fitting.set(value, fits);
   return fits;
 }
@@ -263,8 +286,16 @@ interface RecordLimits {
   readonly all: number;
 }
 
+const LABELS: RecordLimits = { entries: MAX_LABELS, text: MAX_LABEL, all: MAX_LABEL_TEXT };
+const ANNOTATIONS: RecordLimits = { entries: MAX_ANNOTATIONS, text: MAX_MESSAGE, all: MAX_ANNOTATION_TEXT };
+const NO_TEXTS: Readonly<Record<string, string>> = {};
+
 /** Texts by name; the members of an object under `*` come first, so that named ones override them. */
-function recordOf(given: readonly (readonly [string, unknown])[], limits: RecordLimits): Record<string, string> {
+function recordOf(
+  given: readonly (readonly [string, unknown])[],
+  limits: RecordLimits,
+): Readonly<Record<string, string>> {
+  if (given.length === 0) return NO_TEXTS;
   const spread = given
     .filter(([name]) => name === "*")
     .flatMap(([, value]) => (isObject(value) ? Object.entries(value) : []));

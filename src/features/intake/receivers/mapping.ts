@@ -208,7 +208,9 @@ type Values = Readonly<Record<string, unknown>>;
 function namedValues(mapping: CompiledMapping, values: Values, now: number): Values {
   if (mapping.names.length === 0) return values;
   const named: Record<string, unknown> = { ...values };
-  for (const [name, text] of mapping.names) named[name] = text(valuesOf(named, now));
+  // The later ones read the earlier ones.
+  const read = valuesOf(named, now);
+  for (const [name, text] of mapping.names) named[name] = text(read);
   return named;
 }
 
@@ -238,21 +240,35 @@ function mapItem(mapping: CompiledMapping, named: Values, { now, isElement }: Ma
   if (chosen?.skip) return null;
   const read = (name: Field) => (chosen?.texts[name] ?? mapping.texts[name])?.(values) ?? null;
   const record = (texts: Fields["labels"] = []) => texts.map(([name, text]) => [name, text(values)] as const);
-  const item = checkedItem(
+  return checkedItem(
     {
       output: chosen?.output ?? mapping.output ?? "events",
-      fields: Object.fromEntries(FIELDS.map((name) => [name, read(name)])) as Record<Field, unknown>,
+      // In the order of the fields, each named: an object that is filled by names in a loop has no fixed shape.
+      fields: {
+        type: read("type"),
+        level: read("level"),
+        title: read("title"),
+        message: read("message"),
+        key: read("key"),
+        status: read("status"),
+        time: read("time"),
+        startsAt: read("startsAt"),
+        endsAt: read("endsAt"),
+        link: read("link"),
+        source: read("source"),
+      } satisfies Record<Field, unknown>,
       labels: record(chosen?.labels ?? mapping.labels),
       annotations: record(chosen?.annotations ?? mapping.annotations),
       payload: (chosen?.payload ?? mapping.payload)?.(values) ?? null,
       content: isElement ? named["item"] : (named["body"] ?? named["text"] ?? null),
+      problems: mapping.json.length === 0 ? NO_PROBLEMS : jsonProblems(mapping, named, values),
     },
     now,
   );
-  return { ...item, problems: [...jsonProblems(mapping, named, values), ...item.problems] };
 }
 
 const MAX_QUOTED = 60;
+const NO_PROBLEMS: readonly string[] = [];
 
 /** Names of `let` whose text is no JSON: what reads their members has no value. */
 function jsonProblems({ json }: CompiledMapping, named: Values, values: ReturnType<typeof valuesOf>): string[] {

@@ -7,7 +7,7 @@ import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";
 import { ConditionTooCostly, stepsTaken } from "../../rules/index.ts";
 import { parsedBy } from "./hooks.ts";
-import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
+import { fitsEvent, type ItemStatus, jsonLength, type MappedItem, textOnce } from "./mapped-item.ts";
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { openedPush, withData } from "./push.ts";
@@ -128,7 +128,8 @@ const MAX_SHOWN_CONTENT = 4000;
 
 /** A body of JSON for the log, which is masked already; undefined for any other. */
 function shownBody({ form, text }: RequestContent, body: unknown): string | undefined {
-  return form === null && text !== null && body !== null ? JSON.stringify(body) : undefined;
+  if (form !== null || text === null || body === null) return undefined;
+  return typeof body === "object" ? textOnce(body) : JSON.stringify(body);
 }
 
 /** The values that mappings read, without secrets. */
@@ -139,10 +140,10 @@ function mappingInput(
   redaction: Redaction,
   maxMembers: number,
 ): MappingInput {
-  const { value, isSame: isUnmasked } = redaction.masked(content.body);
+  const value = redaction.masked(content.body);
   const push = openedPush(content.body, redaction, maxMembers);
   const body = push ? withData(value, push.data) : value;
-  const isSame = isUnmasked && body === value;
+  const isSame = body === content.body;
   const query = redaction.record(request.query);
   const text = textOf(content, body, isSame, redaction);
   const parsed = parsedBy(preset.hook, { ...content, text, body, query, push: push?.content }, maxMembers);
@@ -273,6 +274,8 @@ export function listed(...problems: readonly (string | null)[]): string | null {
 
 /** Largest stored size of one request, in characters of JSON: a mapping may repeat parts in each element. */
 const MAX_STORED = 4_194_304;
+/** Fewer elements are within it: what is stored of one has limits of its own, 0.7 million characters together. */
+const MEASURED_ELEMENTS = 4;
 
 /** @returns null if they are larger than the limit together */
 function draftsOf(items: readonly MappedItem[], whole: Whole): Pick<Plan, "events" | "alerts"> | null {
@@ -284,6 +287,7 @@ function draftsOf(items: readonly MappedItem[], whole: Whole): Pick<Plan, "event
     const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
     if (alert) alerts.push(alertPlan(alert, event ? events.length : null));
     if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
+    if (items.length < MEASURED_ELEMENTS) continue;
     size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
     if (size > MAX_STORED) return null;
   }
@@ -436,7 +440,7 @@ function alertOf(item: MappedItem, whole: Whole): MadeAlert | null {
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
       : { ...base, ...firingOf(item, row, now) };
   const fallback = (): EventDraft => notifying(row, item.level, eventOf(item, whole));
-  return { key, status, input, fallback, isRoutine: item.isRoutine === true };
+  return { key, status, input, fallback, isRoutine: item.isRoutine };
 }
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {

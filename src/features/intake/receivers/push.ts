@@ -28,9 +28,12 @@ export function openedPush(
   if (data === null || textIn(objectOf(body), "subscription") === null || !BASE64.test(data)) return null;
   const bytes = Buffer.from(data, "base64");
   const inner = readContent({ headers: {}, bytes }, { maxMembers });
-  const { value, isSame } = redaction.masked(inner.body);
+  const value = redaction.masked(inner.body);
   if (inner.body !== null)
-    return { content: { body: value, text: "" }, data: isSame ? data : encoded(JSON.stringify(value)) };
+    return {
+      content: { body: value, text: "" },
+      data: value === inner.body ? data : encoded(JSON.stringify(value)),
+    };
   const given = decodeText(bytes).text;
   const text = redaction.json(given);
   return { content: { body: null, text: text.slice(0, MAX_TEXT) }, data: text === given ? data : encoded(text) };

@@ -74,11 +74,11 @@ export class Redaction {
     return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, this.member(name, value)]));
   }
 
-  /** As {@link value}, and whether nothing was masked. */
-  masked(value: unknown): { readonly value: unknown; readonly isSame: boolean } {
+  /** As {@link value}, or the value itself if nothing was masked. */
+  masked(value: unknown): unknown {
     this.#hasMasked = false;
     const masked = this.value(value);
-    return { value: masked, isSame: !this.#hasMasked };
+    return this.#hasMasked ? masked : value;
   }
 
   /** A copy of a JSON value, without secrets by name and value. */

@@ -162,7 +162,7 @@ function redactedParts(text: string, redaction: Redaction): string {
 const PRUNE_SQL = `delete from receiver_requests where receiverId = +? and id <=
   (select id from receiver_requests where receiverId = +? order by id desc limit 1 offset +?)`;
 
-/** Adds an entry, and removes the oldest ones of its receiver. @param isShort without the request's texts */
+/** Adds an entry; {@link pruneLog} follows. @param isShort without the request's texts */
 export function writeLogEntry(
   trx: Trx,
   { outcome, ...entry }: FinishedEntry,
@@ -171,5 +171,9 @@ export function writeLogEntry(
   addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
   const kept = isShort ? { ...entry, query: "", headers: "{}", body: null, isCut: 1 as const } : entry;
   insertLater(trx, "receiver_requests", { ...kept, outcome: JSON.stringify(outcome) });
-  later(trx, PRUNE_SQL, [entry.receiverId, entry.receiverId, KEPT_REQUESTS]);
+}
+
+/** Removes the oldest entries of receivers: once for all that a transaction has added. */
+export function pruneLog(trx: Trx, receiverIds: Iterable<string>): void {
+  for (const id of new Set(receiverIds)) later(trx, PRUNE_SQL, [id, id, KEPT_REQUESTS]);
 }

@@ -64,6 +64,7 @@ test("constants, templates and expressions are read from body, headers, query an
     {
       output: "both",
       status: "firing",
+      isRoutine: false,
       type: "github.run",
       level: "error",
       title: "shop/web: COMPLETED",

@@ -357,12 +357,10 @@ function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step
 export function namesOf(object: object): ReadonlyMap<string, string> {
   let names = plainNames.get(object);
   if (names === undefined) {
-    names = new Map(
-      Object.keys(object)
-        .slice(0, MAX_NAMES)
-        .map((each) => [plainName(each), each]),
-    );
-    plainNames.set(object, names);
+    const made = new Map<string, string>();
+    for (const each of Object.keys(object).slice(0, MAX_NAMES)) made.set(plainName(each), each);
+    plainNames.set(object, made);
+    names = made;
   }
   return names;
 }
