@@ -10,10 +10,10 @@ import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import { type Alerts, type Incidents, unresolvedOfAlert } from "../../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import type { ForwardState, NewForward } from "../forward/index.ts";
-import { type AlertPlan, listed, type Plan, sourceOf, withInput } from "./prepare.ts";
+import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
-import { pruneLog, type RequestLogEntry, writeLogEntry } from "./request-log.ts";
+import { loggedRequests, type RequestLogEntry, writeLogEntry } from "./request-log.ts";
 
 export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing" | "forwarding"> {
   readonly incidents: Pick<Incidents, "acknowledge">;
@@ -98,9 +98,9 @@ function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored> {
           if (one === null) break;
           stored.push(one);
         }
-        pruneLog(
+        loggedRequests(
           trx,
-          all.slice(0, stored.length).map(({ receiver }) => receiver.row.id),
+          all.slice(0, stored.length).map(({ receiver }) => receiver.row),
         );
         return stored;
       },
@@ -126,7 +126,7 @@ function unlessAlone(error: unknown): null {
 
 async function storeAlone(trx: Trx, one: Storing, sharesCommit: boolean): Promise<Stored> {
   const stored = await storeOne(trx, one, sharesCommit);
-  pruneLog(trx, [one.receiver.row.id]);
+  loggedRequests(trx, [one.receiver.row]);
   return stored;
 }
 
@@ -148,7 +148,7 @@ async function storeOne(
       ? context.forwarding.keep(trx, { kind: "receivers", id, projectId, forwardHeaders }, forward, entry.id)
       : null;
   const outcome = outcomeOf(plan, stored, passed);
-  writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
+  writeLogEntry(trx, { ...entry, result: stored.result, outcome }, isShort);
   return stored;
 }
 
@@ -222,12 +222,11 @@ async function storePlan(
   const shown: Stored["alerts"][number][] = [];
   /** Why new alerts were left out. */
   let full: PrismError | null = null;
-  const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
-  const submitted = inputs.filter(({ status }) => status !== "acknowledged");
-  const reported = submitted.map(({ input }) => input);
+  const submitted = plan.alerts.filter(({ status }) => status !== "acknowledged");
+  const reported = submitted.map(({ status, input }) => (status === "firing" ? withKeptLabels(alerts, input) : input));
   const options = { sender, charge: (done: Work) => work.charge(payer, done) };
   // Alerts are decided by memory, which changes after each commit; their repetitions change none.
-  if (sharesCommit && submitted.length < inputs.length) throw new MustCommitAlone();
+  if (sharesCommit && submitted.length < plan.alerts.length) throw new MustCommitAlone();
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
   if (outcomes === null) throw new MustCommitAlone();
   const isUnknownEnd = (outcome: { readonly status: string }, i: number): boolean =>
@@ -250,7 +249,8 @@ async function storePlan(
   }
   /** Events in place of alerts. */
   const inPlace = refused.length;
-  for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
+  for (const each of plan.alerts) {
+    if (each.status !== "acknowledged") continue;
     const alertId = await acknowledge(context, trx, receiver.row, each);
     if (alertId === null) refused.push(each.fallback);
     shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
@@ -267,12 +267,12 @@ async function storePlan(
 }
 
 /** Another label would move a firing alert to another incident: all but the severity stay. */
-function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
-  const live = alerts.byKey(plan.input.projectId, plan.input.key);
-  if (!live) return plan;
-  const { severity } = plan.input.labels;
-  const labels = { ...live.labels, ...(severity !== undefined && { severity }) };
-  return withInput(plan, { ...plan.input, labels, startsAt: live.startsAt });
+function withKeptLabels(alerts: Alerts, input: AlertPlan["input"]): AlertPlan["input"] {
+  const live = alerts.byKey(input.projectId, input.key);
+  if (!live) return input;
+  const { severity } = input.labels;
+  const labels = severity === undefined ? live.labels : { ...live.labels, severity };
+  return { ...input, labels, startsAt: live.startsAt };
 }
 
 const NOT_PLANNED = { key: "", input: undefined, eventAt: null } as const;

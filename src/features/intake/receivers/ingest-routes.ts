@@ -19,7 +19,7 @@ import type { RawRequest } from "./read-request.ts";
 import { MAX_BODY_BYTES, type ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
-import { logEntryOf, pruneLog, writeLogEntry } from "./request-log.ts";
+import { logEntryOf, loggedRequests, writeLogEntry } from "./request-log.ts";
 import { confirmSubscription, type FetchText } from "./sns.ts";
 import { forwardOf, verifyRequest } from "./verify.ts";
 
@@ -273,8 +273,8 @@ class ReceiverRequests {
     const isShort = storage.roomForAlert(projectId, isUnsigned(error) ? "unproven" : senderOf(receiver)) !== "whole";
     await db.write(
       async (trx) => {
-        writeLogEntry(trx, { ...entry, result: "refused", outcome }, { projectId, isShort });
-        pruneLog(trx, [row.id]);
+        writeLogEntry(trx, { ...entry, result: "refused", outcome }, isShort);
+        loggedRequests(trx, [row]);
       },
       {
         sharesCommit: true,

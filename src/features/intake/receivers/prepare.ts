@@ -312,12 +312,6 @@ function alertPlan({ key, status, input, isRoutine, fallback }: MadeAlert, event
   };
 }
 
-/** The plan with another input. */
-export function withInput(plan: AlertPlan, input: AlertPlan["input"]): AlertPlan {
-  const { key, status, isRoutine, eventAt } = plan;
-  return alertPlan({ key, status, input, isRoutine, fallback: () => plan.fallback }, eventAt);
-}
-
 const QUIET: ReadonlySet<Level> = new Set(["debug", "info"]);
 
 /** Marks an event that its receiver notifies of when no rule matches it. @param level null: none */

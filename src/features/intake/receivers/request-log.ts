@@ -162,18 +162,18 @@ function redactedParts(text: string, redaction: Redaction): string {
 const PRUNE_SQL = `delete from receiver_requests where receiverId = +? and id <=
   (select id from receiver_requests where receiverId = +? order by id desc limit 1 offset +?)`;
 
-/** Adds an entry; {@link pruneLog} follows. @param isShort without the request's texts */
-export function writeLogEntry(
-  trx: Trx,
-  { outcome, ...entry }: FinishedEntry,
-  { projectId, isShort }: { readonly projectId: string; readonly isShort: boolean },
-): void {
-  addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
+/** Adds an entry; {@link loggedRequests} follows. @param isShort without the request's texts */
+export function writeLogEntry(trx: Trx, { outcome, ...entry }: FinishedEntry, isShort: boolean): void {
   const kept = isShort ? { ...entry, query: "", headers: "{}", body: null, isCut: 1 as const } : entry;
   insertLater(trx, "receiver_requests", { ...kept, outcome: JSON.stringify(outcome) });
 }
 
-/** Removes the oldest entries of receivers: once for all that a transaction has added. */
-export function pruneLog(trx: Trx, receiverIds: Iterable<string>): void {
-  for (const id of new Set(receiverIds)) later(trx, PRUNE_SQL, [id, id, KEPT_REQUESTS]);
+/** Removes the oldest entries of receivers that a transaction has added some to. */
+export function loggedRequests(
+  trx: Trx,
+  receivers: readonly { readonly id: string; readonly projectId: string }[],
+): void {
+  for (const id of new Set(receivers.map((each) => each.id))) later(trx, PRUNE_SQL, [id, id, KEPT_REQUESTS]);
+  const projectIds = [...new Set(receivers.map((each) => each.projectId))];
+  if (projectIds.length > 0) addEffect(trx, { type: "texts-changed", projectIds });
 }
