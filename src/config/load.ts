@@ -104,12 +104,11 @@ export interface ConfigSources {
 /** Default of PRISM_CONFIG_DIR. */
 const SYSTEM_CONFIG_DIR = "/etc/prism";
 
-/** Sources of settings; the first one that has a setting takes precedence. */
+/** Sources of settings; the first one that has a setting takes precedence. Those that have none are left out. */
 interface SettingSources {
   readonly flags: ConfigSources["flags"];
   readonly environments: readonly (readonly [origin: Origin, environment: EnvironmentVariables])[];
-  readonly file: ReadonlyMap<string, unknown>;
-  readonly stored: StoredSettings;
+  readonly files: readonly (readonly [origin: "file" | "console", settings: ReadonlyMap<string, unknown>])[];
 }
 
 /**
@@ -118,21 +117,28 @@ interface SettingSources {
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const problems: string[] = [];
-  const { flags, environment, workingDir, configFile, secrets: use = "all" } = sources;
+  const { flags, workingDir, configFile, secrets: use = "all" } = sources;
+  const environment = copied(sources.environment);
   const configDir = resolve(workingDir, environment["PRISM_CONFIG_DIR"] || SYSTEM_CONFIG_DIR);
   const file = readConfigFile({ named: configFile, workingDir, configDir }, problems);
   const dotEnv = readDotEnv(workingDir, problems);
   const secretsFile = readSecretsFile(configDir);
-  const environments = [
-    ["environment", environment],
-    [".env", dotEnv],
-    ["secrets.env", secretsFile?.variables ?? {}],
-  ] as const;
-  const above = { flags, environments, file: file.settings, stored: new Map() };
+  const environments = (
+    [
+      ["environment", environment],
+      [".env", dotEnv],
+      ["secrets.env", secretsFile?.variables ?? {}],
+    ] as const
+  ).filter(([, variables]) => Object.keys(variables).length > 0);
+  const above = { flags, environments, files: filled(["file", file.settings]) };
   const dataDir = dataDirOf(above, (key, path) => resolve(key === "file" ? file.baseDir : workingDir, path));
   const stored = sources.stored ?? readStoredSettings(dataDir, problems);
   const overridden: string[] = [];
-  const { values, origins, names } = pickAll({ ...above, stored }, problems, overridden);
+  const { values, origins, names } = pickAll(
+    { ...above, files: filled(["file", file.settings], ["console", stored]) },
+    problems,
+    overridden,
+  );
   const oidc = withClientSecrets(
     values["auth.oidc"] as ConfigValues["auth"]["oidc"],
     environments.map(([, variables]) => variables),
@@ -255,6 +261,15 @@ function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets:
   });
 }
 
+function filled(...files: SettingSources["files"]): SettingSources["files"] {
+  return files.filter(([, { size }]) => size > 0);
+}
+
+/** Each look into the process's own variables asks the system. On Windows only those ignore the case of names. */
+function copied(environment: EnvironmentVariables): EnvironmentVariables {
+  return process.platform === "win32" ? environment : { ...environment };
+}
+
 function pickAll(
   sources: SettingSources,
   problems: string[],
@@ -286,20 +301,18 @@ interface FoundValue {
 /** All values of one option, in order of precedence. */
 function findValues(key: string, option: Option<unknown>, sources: SettingSources, problems: string[]): FoundValue[] {
   const { kind, seed } = option;
+  const variables = [environmentName(key), ...seed];
   const found: FoundValue[] = [];
   const flag = sources.flags[key];
   if (flag !== undefined) found.push({ origin: "flag", name: flagName(key), value: kind.fromText(flag) });
   for (const [origin, environment] of sources.environments) {
     // An unreadable file is a problem only if no source of higher precedence has a value.
-    const variable = readVariable([environmentName(key), ...seed], environment, found.length === 0 ? problems : []);
+    const variable = readVariable(variables, environment, found.length === 0 ? problems : []);
     if (!variable) continue;
     const { name, text } = variable;
     found.push({ origin, name, value: text === undefined ? undefined : kind.fromText(text) });
   }
-  for (const [origin, settings] of [
-    ["file", sources.file],
-    ["console", sources.stored],
-  ] as const)
+  for (const [origin, settings] of sources.files)
     if (settings.has(key)) {
       const name = origin === "console" ? `${key} in settings.json` : key;
       found.push({ origin, name, value: givenValue(kind, settings.get(key)) });

@@ -221,7 +221,6 @@ let collections: { readonly counts: number[]; sum: number } | null = null;
  */
 export function registerProcessMetrics(metrics: Metrics, startedAt: number): void {
   metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", longestDelay);
-  loopDelay();
   metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
   metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => startedAt / 1000);
   metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {
@@ -239,18 +238,15 @@ export function registerProcessMetrics(metrics: Metrics, startedAt: number): voi
   metrics.histogramOf("nodejs_gc_duration_seconds", "Time spent collecting garbage", GC_BUCKETS, () => times);
 }
 
-function loopDelay(): ReturnType<typeof monitorEventLoopDelay> {
+/** Its timer wakes the process fifty times a second: it begins at the first reading, which answers 0. */
+function longestDelay(): number {
   if (delay === null) {
     delay = monitorEventLoopDelay({ resolution: 20 });
     delay.enable();
+    return 0;
   }
-  return delay;
-}
-
-function longestDelay(): number {
-  const lag = loopDelay();
-  const seconds = lag.max / 1e9;
-  lag.reset();
+  const seconds = delay.max / 1e9;
+  delay.reset();
   return seconds;
 }
 

@@ -124,7 +124,9 @@ export class Connections {
     ntfy: 0,
     gotify: 0,
   };
-  readonly #timer: NodeJS.Timeout;
+  /** Null while there is no connection, and no change to compare with one that is being opened. */
+  #timer: NodeJS.Timeout | null = null;
+  #isDraining = false;
   #added = 0;
   #turn = 0;
   /** Changes of rights of one caller, applied at the next tick. */
@@ -141,8 +143,6 @@ export class Connections {
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.#tick(), SLOT_EVERY_MS);
-    this.#timer.unref();
   }
 
   /**
@@ -174,6 +174,7 @@ export class Connections {
     const entry: Registration = { slot, isPending: false, owner: null, creator: null, userId: null };
     this.#entries.set(connection, entry);
     this.#slots[slot]?.add(connection);
+    this.#startTicks();
     this.#counts[connection.transport]++;
     add(this.#byAddress, addressGroup(connection.address), 1);
     if (connection.principal) this.#assign(connection, entry, connection.principal);
@@ -246,19 +247,30 @@ export class Connections {
       this.#scanned.push(change);
       this.#slotsToScan = SLOTS;
     }
+    this.#startTicks();
   }
 
   /**
    * Closes all connections, spread over `limitMs`, so that their clients do not reconnect at once.
    */
   async drain(limitMs: number): Promise<void> {
-    clearInterval(this.#timer);
+    this.#isDraining = true;
+    this.#stopTicks();
     const all = [...this.#entries.keys()];
     const perPart = Math.ceil(all.length / DRAIN_PARTS);
     for (let from = 0; from < all.length; from += perPart) {
       for (const connection of all.slice(from, from + perPart)) connection.restart();
       if (from + perPart < all.length) await new Promise((resolve) => setTimeout(resolve, limitMs / DRAIN_PARTS));
     }
+  }
+
+  #startTicks(): void {
+    if (!this.#isDraining) this.#timer ??= setInterval(() => this.#tick(), SLOT_EVERY_MS).unref();
+  }
+
+  #stopTicks(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
   }
 
   #tick(): void {
@@ -270,6 +282,7 @@ export class Connections {
       this.#recheck();
     }
     for (const connection of slot) connection.tick(now);
+    if (this.#entries.size === 0 && this.#slotsToScan === 0 && this.#changes.length === 0) this.#stopTicks();
   }
 
   #findStale(): void {
