@@ -12,6 +12,7 @@ export const CALLS_OUTSIDE = [
   "src/features/channels/push/apns-client.ts",
   "src/features/channels/push/http.ts",
   "src/features/channels/pusher/client.ts",
+  "src/features/channels/webhook/kept-connections.ts",
   "src/features/channels/webhook/safe-fetch.ts",
   "src/features/health/emergency/call-url.ts",
 ];

@@ -243,14 +243,25 @@ function publicError(error: unknown): unknown {
 
 /* Writes that need no result, see `later`. */
 
-const texts = new Map<string, string>();
+/** The text for columns in this order. */
+interface KnownText {
+  readonly names: readonly string[];
+  readonly text: string;
+}
 
-function textOf(key: string, make: () => string): string {
-  const known = texts.get(key);
-  if (known !== undefined) return known;
+const texts = new Map<string, KnownText[]>();
+
+/** Comparing names is quicker than a key made of them. */
+function textOf(statement: string, names: readonly string[], make: () => string): string {
+  const known = texts.get(statement) ?? [];
+  for (const each of known) if (isSame(each.names, names)) return each.text;
   const text = make();
-  texts.set(key, text);
+  texts.set(statement, [...known, { names, text }]);
   return text;
+}
+
+function isSame(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name, at) => name === right[at]);
 }
 
 /** Runs a built statement at the latest with the commit. */
@@ -266,7 +277,7 @@ export function insertLater<T extends keyof Schema & string>(
   ending: "" | "on conflict do nothing" = "",
 ): void {
   const names = Object.keys(row);
-  const sql = textOf(`insert ${table} ${names} ${ending}`, () => {
+  const sql = textOf(`insert ${table} ${ending}`, names, () => {
     const columns = names.map((name) => `"${name}"`).join(", ");
     return `insert into "${table}" (${columns}) values (${names.map(() => "?").join(", ")}) ${ending}`;
   });
@@ -292,7 +303,7 @@ export function updateRowLater<T extends keyof Schema & string>(
 ): void {
   const names = Object.keys(values);
   const keys = Object.keys(key);
-  const sql = textOf(`update ${table} ${names} ${keys}`, () => {
+  const sql = textOf(`update ${table} ${keys}`, names, () => {
     const columns = names.map((name) => `"${name}" = ?`).join(", ");
     const conditions = keys.map((name) => `"${name}" = ?`).join(" and ");
     return `update "${table}" set ${columns} where ${conditions}`;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
 import test from "node:test";
 import { OutsideHosts, SafeFetch } from "../../../src/features/channels/webhook/safe-fetch.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
+import { listening } from "../../helpers/listening.ts";
 import { slowBody, status, WebPeer } from "./support/web-peer.ts";
 
 const LOOPBACK = { allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.0/8"] };
@@ -72,4 +74,34 @@ test("an answer that is cut off leaves no connection behind", async (t) => {
   peer.answer = status(204);
   assert.equal((await post(fetch, peer.url)).status, 204);
   assert.equal(peer.connections, 2);
+});
+
+test("an answer after a 100 Continue that was not asked for is read", async (t) => {
+  const peer = createServer((socket) => {
+    socket.once(
+      "data",
+      () => void socket.end("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok"),
+    );
+    socket.on("error", () => undefined);
+  });
+  const url = `http://127.0.0.1:${await listening(t, peer)}/hook`;
+  const answer = await post(
+    fetchingBy(() => "127.0.0.1"),
+    url,
+  );
+  assert.deepEqual([answer.status, answer.body.toString(), answer.isWhole], [202, "ok", true]);
+});
+
+test("of a field that came twice the first counts, and a last answer's connection is not used again", async (t) => {
+  const peer = await WebPeer.start(t);
+  peer.answer = (response) => {
+    response.setHeader("Retry-After", ["7", "8"]);
+    response.writeHead(429, { Connection: "close" }).end("later");
+  };
+  const fetch = fetchingBy(() => "127.0.0.1");
+  for (let n = 0; n < 2; n += 1) {
+    const { status: code, headers, body } = await post(fetch, peer.url);
+    assert.deepEqual([code, headers["retry-after"], body.toString()], [429, "7", "later"]);
+  }
+  assert.deepEqual([peer.connections, peer.received.length], [2, 2]);
 });

@@ -84,6 +84,8 @@ export class ProjectStorage {
   readonly #bytes = new Map<string, number>();
   readonly #events = new Map<string, number>();
   readonly #texts = new Map<string, number>();
+  /** Projects whose sum of texts is to be read again: a commit may have changed it. */
+  readonly #textsToRead = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #facts = new Map<string, Facts>();
   readonly #reported = new Set<string>();
@@ -170,6 +172,7 @@ export class ProjectStorage {
   }
 
   bytesOf(projectId: string): number {
+    if (this.#textsToRead.delete(projectId)) this.#set(this.#texts, projectId, this.#findTexts.get(projectId) ?? 0);
     return (this.#bytes.get(projectId) ?? 0) + (this.#texts.get(projectId) ?? 0);
   }
 
@@ -210,9 +213,9 @@ export class ProjectStorage {
     this.#add(projectId, -counted.reduce((sum, event) => sum + event.bytes + ROW_BYTES, 0), -counted.length);
   }
 
-  /** A commit has changed alerts, timelines or logged requests of these projects. */
+  /** A commit has changed alerts, timelines or logged requests of these projects. Their sums are read when asked for. */
   textsChanged(projectIds: Iterable<string>): void {
-    for (const projectId of new Set(projectIds)) this.#set(this.#texts, projectId, this.#findTexts.get(projectId) ?? 0);
+    for (const projectId of projectIds) this.#textsToRead.add(projectId);
   }
 
   /**
@@ -248,8 +251,11 @@ export class ProjectStorage {
 
   /** Stored bytes of each project. */
   *all(): Iterable<readonly [projectId: string, bytes: number]> {
-    for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys()]))
-      yield [projectId, this.bytesOf(projectId)];
+    for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys(), ...this.#textsToRead])) {
+      const bytes = this.bytesOf(projectId);
+      // A project that was deleted has none.
+      if (bytes > 0) yield [projectId, bytes];
+    }
   }
 
   /** Projects above their own limit, the largest first. */

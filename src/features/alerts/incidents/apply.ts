@@ -18,7 +18,7 @@ import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers, targetsOf } from "./notices.ts";
 import { afterNotReached, overtakeNotices, unreached } from "./outcomes.ts";
 import { noticeCounts } from "./page-view.ts";
-import { addLog, audienceOf, calledSteps, type LogEntry, lastLogSeq, saveIncident, saveTurn } from "./store.ts";
+import { addLog, audienceOf, calledSteps, type LogEntry, saveIncident, saveTurn } from "./store.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
 import { hostOf, pageWebhook, strongerOf, webhookOf } from "./webhooks.ts";
 
@@ -187,11 +187,8 @@ class Change {
     const notice = by === undefined ? plain : { ...plain, by, asked: await this.#askedBy(by) };
     // The row must be in the timeline before jobs refer to it.
     this.#writeLog();
-    const logSeq = await lastLogSeq(this.#trx, this.#row.id);
-    const { hasPages, ...sent } = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, {
-      now: this.#options.now,
-      logSeq,
-    });
+    const { now } = this.#options;
+    const { hasPages, ...sent } = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, now);
     this.hasPages ||= hasPages;
     this.people += wanted.length;
     for (const id of wanted) this.#paged.add(id);

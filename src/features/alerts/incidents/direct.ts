@@ -1,6 +1,6 @@
 import { uuidv7 } from "../../../core/ids.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { Trx } from "../../../store/database.ts";
+import { insertLater, type Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { appendOwnEvents } from "../../events/index.ts";
 import { StoredAlert } from "../book/alert-book.ts";
@@ -88,7 +88,7 @@ export async function insertDirect(
     direct: JSON.stringify(direct),
     assigned: users.length + schedules.length === 0 ? null : JSON.stringify(assigned),
   };
-  await trx.insertInto("incidents").values(row).execute();
+  insertLater(trx, "incidents", row);
   const data = { policyId: policy.id, policyVersion: policy.version, alerts: 0, text: message };
   addLog(trx, id, [{ kind: "opened", actor: by.by, data }], now);
   const event = incidentEvent(row, "incident.opened", "warn", { message, actor: by.by });

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { projectPeople } from "../../access/index.ts";
 import { MOVED, type PageFacts } from "../../delivery/index.ts";
@@ -13,7 +13,7 @@ import { acksOf, membersOf } from "./facts.ts";
 import { type IncidentRow, isBurning, type PagedBy, SEVERITIES, severityOf } from "./incident.ts";
 import type { Action } from "./machine.ts";
 import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityBefore } from "./notice-text.ts";
-import { type AudienceMember, addLog, findIncident, lastLog, notifiedUsers } from "./store.ts";
+import { type AudienceMember, addLog, findIncident, lastLog, lastLogSeq, notifiedUsers } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
@@ -74,10 +74,11 @@ export async function notifyUsers(
   row: IncidentRow,
   users: readonly string[],
   notice: Notice,
-  { now, logSeq }: { readonly now: EpochMs; readonly logSeq: number },
+  now: EpochMs,
 ): Promise<Sent> {
   const contacts = await contactsOf(trx, users, notice.urgency);
   const later = contacts.filter(({ afterMs }) => afterMs > 0);
+  const logSeq = later.length === 0 ? 0 : await lastLogSeq(trx, row.id);
   const atOnce = contacts.filter(({ afterMs }) => afterMs === 0);
   const { ids, reachable, hasPages } = await storeNotices(parts, trx, row, atOnce, notice, now);
   const delayed: Record<string, number[]> = {};
@@ -107,15 +108,15 @@ export function notifyAudience(
   return storeNotices(parts, trx, row, contacts, notice, now);
 }
 
+const CONTACTS = `select c.userId, c.afterMs, c.channels
+  from json_each(?) u cross join contact_rules c on c.userId = u.value and c.urgency = +?
+  order by c.userId, c.position`;
+
 async function contactsOf(trx: ReadDb | Trx, users: readonly string[], urgency: Urgency): Promise<Contact[]> {
-  const rows = await trx
-    .selectFrom("contact_rules")
-    .selectAll()
-    .where("userId", "in", users)
-    .where("urgency", "=", urgency)
-    .orderBy("userId")
-    .orderBy("position")
-    .execute();
+  const rows = await rowsOf<{ userId: string; afterMs: number; channels: string }>(trx, CONTACTS, [
+    JSON.stringify(users),
+    urgency,
+  ]);
   return users.flatMap((userId): Contact[] => {
     const own = rows.filter((each) => each.userId === userId);
     if (own.length === 0) return [{ userId, afterMs: 0, channels: ALL_CHANNELS }];

@@ -10,16 +10,7 @@ import type { IncidentParts } from "./context.ts";
 import { holdersOf, type IncidentRow, isBurning } from "./incident.ts";
 import { type Ack, repeatMsOf } from "./machine.ts";
 import { candidatesOf, firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
-import {
-  addLog,
-  findIncident,
-  incidentsById,
-  type LogEntry,
-  lastLog,
-  lastLogSeq,
-  saveIncident,
-  settingsOf,
-} from "./store.ts";
+import { addLog, findIncident, incidentsById, type LogEntry, lastLog, saveIncident, settingsOf } from "./store.ts";
 import { noteChanged } from "./view.ts";
 import { failedAmong, waysFailed, waysWork } from "./way-notices.ts";
 import { hostOf, pageWebhook, placeOf } from "./webhooks.ts";
@@ -359,8 +350,7 @@ async function toUsers(
   given: { readonly level: string; readonly users: readonly string[]; readonly notice: Notice; readonly now: number },
 ): Promise<LogEntry> {
   const { level, users, notice, now } = given;
-  const logSeq = await lastLogSeq(trx, row.id);
-  const { notificationIds } = await notifyUsers(parts, trx, row, users, notice, { now, logSeq });
+  const { notificationIds } = await notifyUsers(parts, trx, row, users, notice, now);
   return { kind: "fallback", data: { level, users, count: users.length, notificationIds } };
 }
 

@@ -16,7 +16,6 @@ import {
   changeIncidents,
   incidentsById,
   lastLog,
-  lastLogSeq,
   lastTimedOut,
   notifiedUsers,
   reportOf,
@@ -246,8 +245,7 @@ class Source {
       number: report.notices + 1,
       step: null,
     };
-    const logSeq = await lastLogSeq(this.#trx, id);
-    const sent = await notifyUsers(this.#parts, this.#trx, report, users, notice, { now: this.#now, logSeq });
+    const sent = await notifyUsers(this.#parts, this.#trx, report, users, notice, this.#now);
     const shown = { users: users.slice(0, LISTED), count: users.length, urgency: notice.urgency };
     addLog(this.#trx, id, [{ kind: "notified", data: { reason: "silent-source", ...shown, ...sent } }], this.#now);
     const [changed = report] = await changeIncidents(this.#trx, [report], { notices: notice.number }, this.#now);

@@ -95,11 +95,8 @@ export async function countEnded(trx: Trx, id: string, alerts: number): Promise<
 }
 
 export async function nextNumber(trx: Trx, projectId: string): Promise<number> {
-  const row = await trx
-    .selectFrom("incidents")
-    .select((e) => e.fn.max("number").as("last"))
-    .where("projectId", "=", projectId)
-    .executeTakeFirst();
+  const text = "select max(number) as last from incidents where projectId = ?";
+  const [row] = await rowsOf<{ last: number | null }>(trx, text, [projectId]);
   return (row?.last ?? 0) + 1;
 }
 

@@ -196,6 +196,7 @@ export async function projectsOfSchedules(
   db: ReadDb | Trx,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
+  if (ids.length === 0) return new Map();
   const query = db.selectFrom("oncall_schedules").select(["id", "projectId"]).where("id", "in", valuesOf(ids));
   return new Map((await query.execute()).map(({ id, projectId }) => [id, projectId]));
 }

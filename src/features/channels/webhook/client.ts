@@ -10,8 +10,9 @@ import {
   Throttled,
 } from "../../delivery/channel.ts";
 import { PermanentError, RetryLater } from "../../time/jobs/index.ts";
+import type { SafeAnswer } from "./kept-connections.ts";
 import { post, type SignedCall } from "./message.ts";
-import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
+import type { SafeFetch } from "./safe-fetch.ts";
 
 /** Request Timeout and Too Early: the same request may be taken a little later. */
 const PASSING: ReadonlySet<number> = new Set([408, 425]);

@@ -5,7 +5,8 @@ import { VERSION } from "../../../core/runtime.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { WebhookRow } from "../../delivery/webhooks/webhook.ts";
-import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
+import type { SafeAnswer } from "./kept-connections.ts";
+import type { SafeFetch } from "./safe-fetch.ts";
 
 /** The prefix of secrets in Standard Webhooks, known to secret scanners. */
 const PREFIX = "whsec_";

@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest } from "node:http";
 import { isIP, type Socket } from "node:net";
 import type { Config } from "../../../config/load.ts";
 import { isProxied, type OutgoingProxy, outgoingProxyOf, targetOf } from "../../../config/outgoing-proxy.ts";
@@ -18,7 +18,7 @@ import {
 } from "../../delivery/calls/connect.ts";
 import { type ResolvedAddress, resolveHost } from "../../delivery/calls/resolve.ts";
 import { NoAnswer } from "../../delivery/channel.ts";
-import type { KeptConnections, KeptOptions } from "./kept-connections.ts";
+import type { KeptConnections, SafeAnswer } from "./kept-connections.ts";
 
 /** Resolves a host name to all its addresses. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>;
@@ -216,14 +216,6 @@ export interface SafeRequest {
   readonly tls?: TlsOptions | undefined;
 }
 
-export interface SafeAnswer {
-  readonly status: number;
-  readonly headers: IncomingMessage["headers"];
-  /** Its first bytes, if it is too long or did not arrive in time. */
-  readonly body: Buffer;
-  readonly isWhole: boolean;
-}
-
 const MAX_BODY_BYTES = 65_536;
 /** Look-ups of names that people enter: each holds a socket until the name server answers. */
 const LOOK_UPS = new Slots({ total: 64, perOwner: 8, what: "look-ups of host names" });
@@ -281,43 +273,34 @@ export class SafeFetch {
     const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
     const peer = { host: hostOf(url), port, addresses, tls: isTls ? { ca: this.#ca, ...request.tls } : undefined };
     const open = () => openConnection(peer, this.#limits, signal);
-    if (!request.keepsAlive || request.tls) {
-      const socket = await open();
-      return this.#answerOf(await this.#call(url, request, { createConnection: () => socket }), signal);
-    }
-    const agent = await this.#agent();
+    if (!request.keepsAlive || request.tls) return this.#alone(url, request, open);
+    const { method, body, headers } = request;
     const name = [url.origin, ...addresses.map(({ address }) => address).sort()].join(" ");
-    const attempt = () => this.#call(url, request, { agent, peer: name, open });
-    const call = await attempt();
-    try {
-      return await this.#answerOf(call, signal);
-    } catch (error) {
-      if (!call.reusedSocket || !(error instanceof NoAnswer) || error.timedOut) throw error;
-      return this.#answerOf(await attempt(), signal);
-    }
-  }
-
-  #agent(): Promise<KeptConnections> {
     this.#kept ??= import("./kept-connections.ts").then((loaded) => new loaded.KeptConnections());
-    return this.#kept;
+    const kept = await this.#kept;
+    const given = { method, path: url.pathname + url.search, headers: { Host: url.host, ...headers }, body, signal };
+    const limits = { maxBodyBytes: this.#maxBodyBytes, answerMs: this.#limits.answerMs };
+    return kept.call({ name, open, alone: () => this.#alone(url, request, open) }, { ...given, ...limits });
   }
 
-  async #call(
+  /** Over a connection of its own. */
+  async #alone(
     url: URL,
     { method, headers, body, signal }: SafeRequest,
-    connection: KeptOptions | { readonly createConnection: () => Socket },
-  ): Promise<ClientRequest> {
+    open: () => Promise<Socket>,
+  ): Promise<SafeAnswer> {
+    const socket = await open();
     client ??= import("node:http");
     const http = await client;
     signal?.throwIfAborted();
     const length = body ? { "Content-Length": String(body.length) } : {};
-    const close = "agent" in connection ? {} : { Connection: "close" };
     // The connection has TLS already, so the client of http serves both.
     const call = http.request({
-      ...{ method, path: url.pathname + url.search, ...connection },
-      headers: { Host: url.host, ...headers, ...length, ...close },
+      ...{ method, path: url.pathname + url.search, createConnection: () => socket },
+      headers: { Host: url.host, ...headers, ...length, Connection: "close" },
     });
-    return call.end(body);
+    call.end(body);
+    return this.#answerOf(call, signal);
   }
 
   async #answerOf(call: ClientRequest, signal: AbortSignal | undefined): Promise<SafeAnswer> {
@@ -327,7 +310,6 @@ export class SafeFetch {
     const start = (): void => {
       timer = setTimeout(() => call.destroy(late("answer", answerMs)), answerMs);
     };
-    // A kept connection may have to be opened first, within limits of its own.
     if (call.socket) start();
     else call.once("socket", start);
     signal?.addEventListener("abort", stop, { once: true });
@@ -353,8 +335,7 @@ export class SafeFetch {
         const settle = (isWhole: boolean): void => {
           const body = Buffer.concat(chunks).subarray(0, this.#maxBodyBytes);
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body, isWhole });
-          // A whole answer leaves the connection for the next request.
-          if (!isWhole || !call.shouldKeepAlive) call.destroy();
+          call.destroy();
         };
         failed = () => settle(false);
         // If the body has not been read yet, the response's own end completes it.

@@ -18,7 +18,8 @@ import { PermanentError, RetryLater } from "../../time/jobs/index.ts";
 import { type PushContext, PushDevices } from "../push/devices.ts";
 import { parseJson } from "../push/http.ts";
 import { asOutcome } from "../webhook/client.ts";
-import type { SafeAnswer, SafeFetch } from "../webhook/safe-fetch.ts";
+import type { SafeAnswer } from "../webhook/kept-connections.ts";
+import type { SafeFetch } from "../webhook/safe-fetch.ts";
 import { acknowledgeToken, DRILL_WAY, pushHeaders, pushPayload } from "./message.ts";
 import type { PushRequest, PushSubscription } from "./sender.ts";
 

@@ -69,6 +69,10 @@ export function deferredFailsAt({ readySince, facts }: Waiting): number {
   return readySince + FAILED_AFTER_MS[facts.urgency];
 }
 
+function answerDueAt({ facts }: Waiting, begunAt: number): number {
+  return begunAt + FAILED_AFTER_MS[facts.urgency];
+}
+
 /** It is about no incident: no summary names it, and it is no reason for `emergency`. */
 export function isDrill({ facts }: Waiting): boolean {
   return facts.reason === DRILL;
@@ -140,14 +144,13 @@ export class PageQueue {
     const page = this.#byId.get(id);
     if (!page) return;
     this.#byId.delete(id);
-    this.#begun.delete(page);
-    this.#take(page);
+    // Its attempt has taken it out of the order.
+    if (!this.#begun.delete(page)) this.#take(page);
   }
 
   /** Its attempt has ended: it waits again, at the latest time of `notBefore`. */
   requeue(page: Waiting, now: number): void {
-    this.#begun.delete(page);
-    this.#take(page);
+    if (!this.#begun.delete(page)) this.#take(page);
     if (this.#byId.has(page.facts.id)) this.#place(page, now);
   }
 
@@ -204,10 +207,17 @@ export class PageQueue {
     return [...this.#byId.values()].filter((page) => page.notBefore <= now && !this.#begun.has(page));
   }
 
-  /** Pages that count as failed if the attempt that runs has no answer by then. */
-  *unanswered(): Iterable<{ readonly page: Waiting; readonly failsAt: number }> {
-    for (const [page, begunAt] of this.#begun)
-      if (!page.isFailed) yield { page, failsAt: begunAt + FAILED_AFTER_MS[page.facts.urgency] };
+  /** When the first page counts as failed unless the attempt that runs has an answer by then. */
+  get nextUnansweredAt(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const [page, begunAt] of this.#begun) if (!page.isFailed) at = Math.min(at, answerDueAt(page, begunAt));
+    return at;
+  }
+
+  /** Pages that count as failed: the attempt that runs has no answer yet. */
+  unanswered(now: number): readonly Waiting[] {
+    const begun = [...this.#begun].filter(([page, begunAt]) => !page.isFailed && answerDueAt(page, begunAt) <= now);
+    return begun.map(([page]) => page);
   }
 
   /** The earliest time of pages with one of their own. */

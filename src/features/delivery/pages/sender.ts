@@ -441,8 +441,8 @@ export class PageSender {
 
   /** Pages that wait too long for an answer, or behind a target in trouble, count as failed, and go on waiting. */
   #failOverdue(queue: PageQueue, now: number): void {
-    for (const { page, failsAt } of queue.unanswered())
-      if (failsAt <= now) this.#countFailed(page, "there is no answer yet");
+    if (queue.nextUnansweredAt <= now)
+      for (const page of queue.unanswered(now)) this.#countFailed(page, "there is no answer yet");
     const gates = [queue.gate, this.#gateOf(queue)];
     const isWell = gates.every(({ trouble, isFailed }) => !trouble && !isFailed);
     if (isWell && queue.deferred === 0) return;
@@ -462,8 +462,7 @@ export class PageSender {
   }
 
   #wakeAt(queue: PageQueue, now: number): void {
-    let at = queue.nextAt;
-    for (const { failsAt } of queue.unanswered()) at = Math.min(at, failsAt);
+    let at = Math.min(queue.nextAt, queue.nextUnansweredAt);
     const head = queue.head(now);
     const gates = [queue.gate, this.#gateOf(queue)];
     if (head) {
