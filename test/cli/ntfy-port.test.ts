@@ -84,17 +84,20 @@ test("ntfy.port speaks TLS with Prism's certificate, also after it is renewed", 
   };
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
   await server.until(/Prism is ready/);
-  const topicAt = async (): Promise<void> => {
+  const topicAt = async (): Promise<string> => {
     const socket = new WebSocket(`wss://127.0.0.1:${port}/home/ws`, { rejectUnauthorized: false });
     t.after(() => socket.terminate());
-    // Without credentials; the port answers as ntfy.
-    assert.match(String((await once(socket, "error"))[0]), /403/);
+    return String((await once(socket, "error"))[0]);
   };
-  await topicAt();
+  // Without credentials; the port answers as ntfy.
+  assert.match(await topicAt(), /403/);
   installCertificate(makeCertificate(), ...files);
   server.signal("SIGHUP");
   await server.until(/certificate.*\n(?:.*\n)*.*certificate/);
-  await topicAt();
+  // The kernel may reset a connection whose handshake meets the end of the socket with the old certificate.
+  const isReset = (answer: string): boolean => answer.includes("ECONNRESET");
+  const first = await topicAt();
+  assert.match(isReset(first) ? await topicAt() : first, /403/);
   server.signal("SIGTERM");
   assert.equal(await server.ended(), 0);
 });

@@ -94,6 +94,14 @@ test("names in strips are whole, or initials with the name in the title", async 
           return { shown, isCut, title: bar.getAttribute("title") ?? "", isWide: bar.clientWidth > 26 };
         }),
       );
+      // The widest day: today is bold.
+      const cutDays = await page.locator(".oc-strip-day:visible").evaluateAll((all) =>
+        all.filter((each) => {
+          each.textContent = /^\p{L} /u.test(each.textContent ?? "") ? "W 30" : "Wed 30";
+          return each.scrollWidth > each.clientWidth;
+        }),
+      );
+      assert.equal(cutDays.length, 0, `days of the strip on ${path} at ${width} px`);
       for (const { shown, isCut, title, isWide } of found) {
         const where = `${JSON.stringify(shown)} of ${title} on ${path} at ${width} px`;
         assert.equal(isCut, false, where);

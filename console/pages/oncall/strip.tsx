@@ -13,6 +13,8 @@ export const BESIDE_PX = 16;
 const GAP_PX = 22;
 /** Initials may use the space beside a text. */
 const PADDING_PX = 12;
+/** Of a day with its weekday, as "Wed 30" in bold. */
+const DAY_PX = 54;
 
 interface NamesProps {
   readonly bar: { readonly users: readonly OnCallUser[]; readonly isGap: boolean };
@@ -64,11 +66,17 @@ function Strip({ days, bars, zone, colour }: StripProps) {
     left: `${(100 * (start - from)) / (to - from)}%`,
     width: `${(100 * (end - start)) / (to - from)}%`,
   });
+  const isNarrow = width / days.length < DAY_PX;
   return (
     <div class="oc-strip" ref={strip}>
-      {days.map((day) => (
-        <span key={day.date} class={isWeekend(day.date) ? "oc-strip-day weekend" : "oc-strip-day"} style={place(day)}>
-          {dayLabel(day.date).replace(/ \w+$/, "")}
+      {days.map(({ date, ...day }) => (
+        <span
+          key={date}
+          class={isWeekend(date) ? "oc-strip-day weekend" : "oc-strip-day"}
+          style={place(day)}
+          title={dayLabel(date)}
+        >
+          {shortDay(date, isNarrow)}
         </span>
       ))}
       {bars.map((bar) => {
@@ -87,4 +95,10 @@ function Strip({ days, bars, zone, colour }: StripProps) {
       })}
     </div>
   );
+}
+
+/** "Wed 30", or "W 30". */
+function shortDay(date: string, isNarrow: boolean): string {
+  const [weekday = "", day = ""] = dayLabel(date).split(" ");
+  return `${isNarrow ? weekday.slice(0, 1) : weekday} ${day}`;
 }

@@ -1,3 +1,4 @@
+/// <reference path="./undici-client.d.ts" />
 import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Dispatcher, Client as KeptClient } from "undici";
