@@ -94,7 +94,7 @@ test("ntfy.port speaks TLS with Prism's certificate, also after it is renewed", 
   installCertificate(makeCertificate(), ...files);
   server.signal("SIGHUP");
   await server.until(/certificate.*\n(?:.*\n)*.*certificate/);
-  // The kernel may reset a connection whose handshake meets the end of the socket with the old certificate.
+  // The kernel may reset a handshake that is under way when the socket of the old certificate closes.
   const isReset = (answer: string): boolean => answer.includes("ECONNRESET");
   const first = await topicAt();
   assert.match(isReset(first) ? await topicAt() : first, /403/);

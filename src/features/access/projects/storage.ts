@@ -84,7 +84,7 @@ export class ProjectStorage {
   readonly #bytes = new Map<string, number>();
   readonly #events = new Map<string, number>();
   readonly #texts = new Map<string, number>();
-  /** Projects whose sum of texts is to be read again: a commit may have changed it. */
+  /** Projects with a sum of texts that a commit may have changed: it is read when it is asked for. */
   readonly #textsToRead = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #facts = new Map<string, Facts>();

@@ -66,9 +66,17 @@ interface Page {
 }
 
 /** Effects that change nothing that rules decide by, in memory or in tables. */
-const DECIDES_NOTHING: ReadonlySet<EffectType> = new Set([
-  ...(["events-appended", "texts-changed", "forwards-changed", "entry", "notified", "jobs-added"] as const),
-  ...(["delivery-outcome", "turn-ended", "heartbeats-changed", "ntfy-scheduled"] as const),
+const DECIDES_NOTHING: ReadonlySet<EffectType> = new Set<EffectType>([
+  "events-appended",
+  "texts-changed",
+  "forwards-changed",
+  "entry",
+  "notified",
+  "jobs-added",
+  "delivery-outcome",
+  "turn-ended",
+  "heartbeats-changed",
+  "ntfy-scheduled",
 ]);
 
 /**
@@ -126,7 +134,7 @@ export class Backlog implements SetSource {
   #retries: Retry[] = [];
   /** A slice of the oldest event is in flight: the tables do not have its remaining rules yet. */
   #isSlicing = false;
-  /** Events of transactions whose commit has their set. */
+  /** Events that are decided in the commit of their transactions, by `seq`, until it has ended. */
   readonly #within = new Map<number, IncomingEvent>();
 
   constructor(parts: BacklogParts) {
